@@ -1,0 +1,83 @@
+"""Jets as flat arrays: the form in which they go from files to networks.
+
+Belongs here: the one container and how to slice, take and join it. Does not belong here: where jets come from
+(`dataset.py`) or tensors (`jec_assets.training.loader`).
+
+A jet has any number of particles. Instead of a padded array, all particles of all jets stand one after another, and
+`offsets` says where each jet's begin: jet i owns `particles[offsets[i]:offsets[i + 1]]`. Nothing is padded, nothing cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PackedJets:
+    """Features and target of some jets, unpadded, in physical units (not standardized).
+
+    particles: float32 (particles of all jets, particle features)
+    offsets: int64 (jets + 1,), offsets[0] == 0, every jet has at least one particle
+    jets: float32 (jets, jet features)
+    target: float32 (jets,), log(genJetPt / jetPt)
+    """
+
+    particles: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    jets: NDArray[np.float32]
+    target: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Particles per jet, int64 (jets,)."""
+        return np.diff(self.offsets)
+
+    def take(self, indices: NDArray[np.integer]) -> PackedJets:
+        """The jets at `indices`, in that order; particles are gathered in one vectorized pass."""
+        counts = self.counts[indices]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        shift = np.repeat(self.offsets[indices] - offsets[:-1], counts)
+        rows = np.arange(offsets[-1]) + shift
+        return PackedJets(self.particles[rows], offsets, self.jets[indices], self.target[indices])
+
+    def slice(self, start: int, stop: int) -> PackedJets:
+        """Jets start to stop (half-open), as views where NumPy gives views."""
+        stop = min(stop, len(self))
+        first, last = self.offsets[start], self.offsets[stop]
+        return PackedJets(
+            self.particles[first:last],
+            self.offsets[start : stop + 1] - first,
+            self.jets[start:stop],
+            self.target[start:stop],
+        )
+
+    def padded(self) -> NDArray[np.float32]:
+        """Particles as float32 (jets, longest jet, particle features), zeros behind each jet's last particle."""
+        counts = self.counts
+        dense = np.zeros((len(self), int(counts.max(initial=1)), self.particles.shape[1]), np.float32)
+        slot = np.arange(len(self.particles)) - np.repeat(self.offsets[:-1], counts)
+        dense[np.repeat(np.arange(len(self)), counts), slot] = self.particles
+        return dense
+
+
+def concatenate(parts: Sequence[PackedJets]) -> PackedJets:
+    """Join packed jets in order; at least one part."""
+    shifts = np.cumsum([0] + [len(part.particles) for part in parts])
+    offsets = [part.offsets[:-1] + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
+    return PackedJets(
+        np.concatenate([part.particles for part in parts]),
+        np.concatenate([*offsets, shifts[-1:]]).astype(np.int64),
+        np.concatenate([part.jets for part in parts]),
+        np.concatenate([part.target for part in parts]),
+    )

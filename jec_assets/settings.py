@@ -1,0 +1,90 @@
+"""Where things live and how much to do.
+
+Belongs here: every setting of the project, with its default, unit and reason, and the two profiles. Read by
+`definitions.py` and `cli.py` alone, which hand values down; nothing else reads the environment.
+
+Every field is an environment variable with the prefix JEC_ (`JEC_SOURCE`, `JEC_TRIALS`, ...). `JEC_PROFILE` chooses the
+defaults: `fast` ends within minutes on two cores, `full` is the published study. A variable always wins over a profile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "full": {
+        "trials": 60,
+        "epochs": 50,
+        "batch_size": 500,
+        "max_training_jets": None,
+        "max_validation_jets": None,
+        "max_test_jets": None,
+        "latency_repetitions": 1000,
+    },
+}
+
+
+class Settings(BaseSettings):
+    """All settings; see the module's docstring. Defaults are the profile `fast`."""
+
+    model_config = SettingsConfigDict(env_prefix="JEC_", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    profile: Literal["fast", "full"] = "fast"
+
+    # Where things live
+    storage_root: str = Field("var/storage", description="folder or s3:// prefix of all artifacts")
+    work_folder: Path = Field(Path("var"), description="local folder of simulated jets, Triton's files and caches")
+    source: str = Field(
+        "var/simulated_jets",
+        description="jet files: a folder, a glob, an s3:// prefix, a root:// URL, or several separated by commas",
+    )
+    max_files: int | None = Field(None, ge=1, description="read only the first so many files, by name")
+
+    # Which jets, and what is seen of them
+    min_gen_pt: float = Field(
+        20.0, ge=0, description="GeV; jets with a lower genJetPt are rejected (paper, Section 3.1)"
+    )
+    max_abs_gen_eta: float = Field(
+        2.5, gt=0, description="jets with a larger |genJetEta| are rejected (paper, Section 3.1)"
+    )
+    feature_set: str = Field("extended", description="a name declared in jec_assets.jets.features")
+    reading_processes: int = Field(0, ge=0, description="processes that read files; 0: one per core")
+
+    # How much to train
+    families: tuple[str, ...] = Field(("pfn", "particle_net"), description="model families to train, export and serve")
+    trials: int = Field(3, ge=1, le=1000, description="trials a family; the first is the published optimum")
+    epochs: int = Field(8, ge=1, description="epochs a trial (paper: 50)")
+    batch_size: int = Field(128, ge=2, description="jets a step (paper: 500); smaller where there are few epochs")
+    max_training_jets: int | None = Field(20_000, ge=1, description="training jets, by event hash; None: all")
+    max_validation_jets: int | None = Field(7_000, ge=1, description="validation jets, by event hash; None: all")
+    max_test_jets: int | None = Field(30_000, ge=1, description="test jets, by event hash; None: all")
+    seed: int = Field(1, ge=0, description="of the search, of initial weights and of the order of jets")
+    threads: int = Field(0, ge=0, description="threads of a training step; 0: one per core")
+
+    # How to look at it
+    bootstrap_resamples: int = Field(30, ge=2, description="resamplings behind an uncertainty (paper, Section 5.3)")
+    latency_repetitions: int = Field(50, ge=2, description="requests per batch size (paper: 1,000)")
+
+    # How to serve it
+    endpoint: Literal["local", "url"] = Field(
+        "local", description="local: this machine's own Triton; url: a running one"
+    )
+    endpoint_url: str = Field("", description="host:port of HTTP, for endpoint=url")
+    endpoint_grpc_url: str = Field("", description="host:port of gRPC, for endpoint=url")
+
+    # How to run it
+    executor: Literal["in_process", "multiprocess"] = Field("in_process", description="Dagster's executor")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_defaults(cls, values: Any) -> Any:
+        """Fill what nobody set from the profile."""
+        if not isinstance(values, dict):
+            return values
+        profile = PROFILES.get(str(values.get("profile", "fast")), {})
+        return {**profile, **values}
