@@ -14,13 +14,16 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from upath import UPath
@@ -54,19 +57,28 @@ def digest_file(path: Path) -> str:
 
 
 def digest_of(value: Any) -> str:
-    """Digest of a JSON-like value (dicts, lists, strings, numbers, None); the order of a dict's keys does not matter."""
+    """Digest of a JSON-like value (dicts, lists, strings, finite numbers, None); the order of keys does not matter."""
     return digest_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
 
 
-def code_digest(*packages: ModuleType) -> str:
-    """Digest of the Python sources of whole packages, subpackages included: the code version of what they compute."""
+def code_digest(*modules: ModuleType) -> str:
+    """Digest of the sources of modules, and of packages with all below them: the code version of what they do."""
     digest = hashlib.sha256()
-    for package in packages:
-        for folder in package.__path__:
-            for source in sorted(Path(folder).rglob("*.py")):
-                digest.update(f"{package.__name__}/{source.relative_to(folder).as_posix()}\n".encode())
-                digest.update(source.read_bytes())
+    for module in modules:
+        for name, source in _sources(module):
+            digest.update(f"{name}\n".encode())
+            digest.update(source.read_bytes())
     return digest.hexdigest()[:DIGEST_LENGTH]
+
+
+def _sources(module: ModuleType) -> Iterator[tuple[str, Path]]:
+    folders = getattr(module, "__path__", None)
+    if folders is None:
+        yield module.__name__, Path(str(module.__file__))
+        return
+    for folder in map(Path, folders):
+        for source in sorted(folder.rglob("*.py")):
+            yield f"{module.__name__}/{source.relative_to(folder).as_posix()}", source
 
 
 def package_versions(*names: str) -> dict[str, str]:
@@ -116,9 +128,7 @@ class Storage:
         try:
             return bytes((self.base / key).read_bytes())
         except FileNotFoundError as missing:
-            raise ArtifactMissingError(
-                f"nothing is stored at {self.uri(key)}: materialize the asset that publishes it"
-            ) from missing
+            raise ArtifactMissingError(_missing(self.uri(key))) from missing
 
     def read_json(self, key: str) -> Any:
         """The JSON object at a key; `ArtifactMissingError` where there is none."""
@@ -136,7 +146,7 @@ class Storage:
     def publish_bytes(self, key: str, data: bytes) -> Artifact:
         """Write an object so that a reader sees the old one or the new one, never a part."""
         if self.is_local:
-            self._replace_local(key, data)
+            write_atomically(Path(str(self.base / key)), data)
         else:
             (self.base / key).write_bytes(data)  # an S3 PUT is atomic
         return Artifact(key, self.uri(key), digest_bytes(data), len(data))
@@ -153,6 +163,20 @@ class Storage:
             return Artifact(key, self.uri(key), digest, len(data))
         return self.publish_bytes(key, data)
 
+    def publish_file_named_by_digest(self, folder: str, suffix: str, path: Path) -> Artifact:
+        """Move a finished local file to its immutable place, under its digest, without holding it in memory."""
+        digest, size = digest_file(path), path.stat().st_size
+        key = f"{folder}/{digest}{suffix}"
+        artifact = Artifact(key, self.uri(key), digest, size)
+        if self.exists(key):
+            path.unlink()
+        elif self.is_local:
+            move_atomically(path, Path(str(self.base / key)))
+        else:
+            self.base.fs.put_file(str(path), (self.base / key).path)  # a finished multipart upload appears at once
+            path.unlink()
+        return artifact
+
     def remove(self, key: str) -> None:
         """Remove an object; fine where there is none."""
         (self.base / key).unlink(missing_ok=True)
@@ -165,7 +189,7 @@ class Storage:
         if self.is_local:
             path = Path(str(self.base / key))
             if not path.exists():
-                raise ArtifactMissingError(f"nothing is stored at {path}: materialize the asset that publishes it")
+                raise ArtifactMissingError(_missing(str(path)))
             return path
         cache = self.cache or Path(tempfile.gettempdir()) / "jec_assets"
         path = cache / digest_bytes(self.root.encode()) / key
@@ -173,17 +197,32 @@ class Storage:
             write_atomically(path, self.read_bytes(key))
         return path
 
-    def _replace_local(self, key: str, data: bytes) -> None:
-        write_atomically(Path(str(self.base / key)), data)
+
+def _missing(uri: str) -> str:
+    return f"nothing is stored at {uri}: materialize the asset that publishes it"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a local file by way of a hidden neighbor and a rename, synced to disk before the name appears."""
+    """Write a local file so that it appears whole or not at all."""
+    with appearing(path) as stream:
+        stream.write(data)
+
+
+def move_atomically(source: Path, target: Path) -> None:
+    """Move a finished file to `target`, which may lie on another file system, so that it appears there whole."""
+    with appearing(target) as stream, source.open("rb") as origin:
+        shutil.copyfileobj(origin, stream, 1 << 22)
+    source.unlink()
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """A stream to a hidden neighbor of `path`, renamed to it when all is written and synced to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)

@@ -1,17 +1,16 @@
 """Feature sets, declared: which numbers a network sees of a jet and of its particles.
 
-Belongs here: each feature's name, unit, branches and formula; the sets; computing a set from branches. A new set is a few
-lines at the end. Does not belong here: standardization, which is the network's own (its constants come from the training
-jets), and selection.
+Belongs here: each feature's name, unit, branches and formula, and the sets; a new set is a few lines at the end. Does
+not belong here: standardization, which is the network's own (its constants come from the training jets), and selection.
 
-`paper` is exactly the published Table 1 (D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow
-pipeline", Section 3.1): 8 + 6 features, candidates as they stand in the file, at most 100 of them.
+`paper` is exactly the published Table 1 (D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep
+learning as a Kubeflow pipeline", Section 3.1): 8 + 6 features, candidates as they stand in the file, at most 100.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,31 +19,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Array = NDArray[Any]
+
 
 @dataclass(frozen=True)
 class Columns:
     """Branches of some jets: scalars (jets,), particles flat (particles,), offsets int64 (jets + 1,)."""
 
-    scalars: dict[str, NDArray[np.generic]]
-    particles: dict[str, NDArray[np.generic]]
+    scalars: dict[str, Array]
+    particles: dict[str, Array]
     offsets: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def per_particle(self, name: str) -> NDArray[np.generic]:
+    def per_particle(self, name: str) -> Array:
         """A jet's scalar repeated for each of its particles, (particles,)."""
         return np.repeat(self.scalars[name], np.diff(self.offsets))
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One number per jet or per particle: `compute` maps `Columns` to a flat array, `branches` are all that it reads."""
+    """One number per jet or per particle: `compute` maps `Columns` to a flat array and reads just `branches`."""
 
     name: str
     unit: str
     branches: tuple[str, ...]
-    compute: Callable[[Columns], NDArray[np.generic]]
+    compute: Callable[[Columns], Array]
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,11 @@ def _is_type(name: str, *pdg_ids: int) -> Feature:
     return Feature(name, "1", ("PF_id",), lambda columns: np.isin(np.abs(columns.particles["PF_id"]), pdg_ids))
 
 
-def _charge(columns: Columns) -> NDArray[np.generic]:
+def _charge(columns: Columns) -> Array:
     # A PDG id is positive for pi+ and for e-, mu-: leptons carry the opposite sign.
     pdg = columns.particles["PF_id"].astype(np.int32)
-    return np.sign(pdg) * (np.where(np.abs(pdg) == 211, 1, 0) - np.where(np.isin(np.abs(pdg), (11, 13)), 1, 0))
+    orientation = np.select([np.abs(pdg) == 211, np.isin(np.abs(pdg), (11, 13))], [1, -1], 0)
+    return np.asarray(np.sign(pdg) * orientation)
 
 
 PAPER_PARTICLE_FEATURES = (

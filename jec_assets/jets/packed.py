@@ -4,7 +4,7 @@ Belongs here: the one container and how to slice, take and join it. Does not bel
 (`dataset.py`) or tensors (`jec_assets.training.loader`).
 
 A jet has any number of particles. Instead of a padded array, all particles of all jets stand one after another, and
-`offsets` says where each jet's begin: jet i owns `particles[offsets[i]:offsets[i + 1]]`. Nothing is padded, nothing cut.
+`offsets` says where each jet's begin: jet i owns `particles[offsets[i]:offsets[i + 1]]`. Nothing is padded or cut.
 """
 
 from __future__ import annotations

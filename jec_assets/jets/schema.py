@@ -1,7 +1,7 @@
 """The JetNTuple schema, declared once: every branch's name, type, shape, unit and meaning.
 
-Belongs here: what a file may hold and what its columns are called. Does not belong here: reading (`reading.py`) and what
-is computed from the branches (`features.py`). The simulation writes exactly this schema, so one reader serves both.
+Belongs here: what a file may hold and what its columns are called. Does not belong here: reading (`reading.py`) and
+what is computed from branches (`features.py`). The simulation writes exactly this schema, so one reader serves both.
 
 Source: CMS Open Data record 12100 (DOI 10.7483/OPENDATA.CMS.RY2V.T797), JetNtupleProducerTool's JetAnalyzer.
 """
@@ -18,7 +18,7 @@ DType = Literal["float32", "int32", "uint64"]
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch: `counter` names the branch that counts its entries, None for a scalar; `aliases` are other spellings."""
+    """One branch. `counter` names the branch that counts its entries, None for a scalar; `aliases`: other spellings."""
 
     name: str
     dtype: DType
@@ -117,7 +117,7 @@ PARTICLES = (
         "int32",
         "1",
         {
-            "PF_id": "PDG id of the particle-flow hypothesis: +-211, 130, 22, +-11, +-13; 1, 2 in the forward calorimeter",
+            "PF_id": "PDG id of the hypothesis: +-211, 130, 22, +-11, +-13; 1, 2 in the forward calorimeter",
             "PF_fromPV": "association to the primary vertex, 0 (none) to 3 (used in its fit)",
             "PF_fromAK4Jet": "1 for the jet's own constituents",
         },

@@ -1,0 +1,75 @@
+"""The jets of a split, in memory: features packed for a network, spectators as a table.
+
+Belongs here: gathering a split's rows from the filtered files. Does not belong here: batches and shuffling
+(`jec_assets.training.loader`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jec_assets.jets.features import FEATURE_SETS, FeatureSet
+from jec_assets.jets.filtering import FOLDER, SPECTATORS
+from jec_assets.jets.packed import PackedJets, concatenate
+from jec_assets.jets.splits import Split, SplitName, load_split_record
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from jec_assets.storage import Storage
+
+
+@dataclass(frozen=True)
+class SplitJets:
+    """A split's jets: `packed` for networks, `table` with a row per jet (branches under their own names) for people.
+
+    Rows of both stand in the same order, that of the files' digests and of the rows in them, whatever the files' names.
+    """
+
+    split: Split
+    packed: PackedJets
+    table: pl.DataFrame
+
+    @property
+    def features(self) -> FeatureSet:
+        """The feature set the jets were filtered with."""
+        return FEATURE_SETS[self.split.feature_set]
+
+
+def load_split(storage: Storage, name: SplitName) -> SplitJets:
+    """Read a published split. Raises ArtifactMissingError where it was not materialized."""
+    import polars as pl
+    import pyarrow.parquet as pq
+
+    split, files = load_split_record(storage, name)
+    index = pq.read_table(storage.local_file(split.index_key))
+    file_of_row, rows = (index[column].to_numpy() for column in ("file", "row"))
+    packed, tables = [], []
+    for place in np.unique(file_of_row):
+        chosen = np.sort(rows[file_of_row == place])
+        jets = pq.read_table(storage.local_file(f"{FOLDER}/{files[place]}.parquet"), memory_map=True).take(chosen)
+        packed.append(pack(jets, FEATURE_SETS[split.feature_set]))
+        tables.append(pl.DataFrame(jets.select([*SPECTATORS, "flavor", "target", "event_hash"])))
+    together = concatenate(packed)
+    table = pl.concat(tables).with_columns(pl.Series("particles", together.counts.astype(np.int32)))
+    return SplitJets(split, together, table)
+
+
+def pack(jets: pa.Table, features: FeatureSet) -> PackedJets:
+    """Packed features of the rows of a filtered file."""
+    lists = [jets[f"particle_{name}"].combine_chunks() for name in features.particle_names]
+    offsets = np.concatenate([[0], np.cumsum(lists[0].value_lengths().to_numpy())]).astype(np.int64)
+    particles = np.empty((offsets[-1], len(lists)), np.float32)
+    for column, values in enumerate(lists):
+        particles[:, column] = values.flatten().to_numpy()
+    per_jet = [_flat(jets, f"jet_{name}") for name in features.jet_names]
+    return PackedJets(particles, offsets, np.stack(per_jet, axis=1), _flat(jets, "target"))
+
+
+def _flat(jets: pa.Table, name: str) -> NDArray[Any]:
+    return np.asarray(jets[name].to_numpy())

@@ -1,0 +1,206 @@
+"""From one jet file to one columnar file: select, compute features, write.
+
+Belongs here: what happens to a single file, and the columns of the result. Does not belong here: deciding which files
+need it and what they add up to (`manifest.py`).
+
+The result is a Parquet file with a row per kept jet: the branches in `SPECTATORS` under their own names, `flavor`,
+`target`, `event_hash`, a float32 column `jet_<feature>` per jet feature and a list column `particle_<feature>` per
+particle feature.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from jec_assets.jets import features as features_module
+from jec_assets.jets import reading, schema, selection
+from jec_assets.jets.features import FEATURE_SETS, Columns, FeatureSet
+from jec_assets.jets.identity import event_hash
+from jec_assets.jets.reading import JetFileError, read_columns
+from jec_assets.jets.selection import (
+    EMPTY_CUTFLOW,
+    SELECTION_BRANCHES,
+    Cutflow,
+    Selection,
+    select_jets,
+    select_particles,
+)
+from jec_assets.storage import Artifact, Storage, code_digest, digest_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from jec_assets.jets.sources import JetFile
+
+# Kept beside the features: what identifies a jet, what evaluation looks at. No network sees them by being here.
+SPECTATORS = (
+    *schema.JET_ID,
+    *("jetPt", "jetEta", "jetRawPt", "jetMass", "genJetPt", "genJetEta", "hadronFlav", "partonFlav"),
+    *("rhoAll", "Pileup_nPU", "PV_npvsGood", "pthat", "eventWeight"),
+)
+
+FOLDER = "filtered_jets/files"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a file becomes, the code included."""
+
+    feature_set: str
+    selection: Selection
+
+    @property
+    def features(self) -> FeatureSet:
+        """The declared feature set."""
+        return FEATURE_SETS[self.feature_set]
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Every branch to read, each once."""
+        members = ("PF_fromAK4Jet", "PF_pT") if self.features.members_only else ("PF_fromAK4Jet",)
+        return tuple(dict.fromkeys((*SPECTATORS, *SELECTION_BRANCHES, *members, *self.features.branches)))
+
+    @property
+    def digest(self) -> str:
+        """Digest of selection, features and the code that applies them."""
+        code = code_digest(schema, features_module, reading, selection)
+        features = self.features
+        named = [features.name, features.particle_names, features.jet_names, features.members_only]
+        return digest_of([named, features.max_particles, asdict(self.selection), code])
+
+
+@dataclass(frozen=True)
+class FilteredFile:
+    """What one file became: its columnar file's digest and key (None where it could not be read) and its cut flow."""
+
+    url: str
+    size: int
+    etag: str
+    digest: str | None
+    key: str | None
+    cutflow: Cutflow
+    members_only: bool
+    seconds: float
+    error: str | None = None
+
+
+def filter_file(storage: Storage, file: JetFile, recipe: Recipe) -> FilteredFile:
+    """Read, select, compute, publish; a file that cannot be read becomes a row with its error, not an exception.
+
+    A remote server's faults are retried three times before the file is given up for this run.
+    """
+    started = time.monotonic()
+    attempts = Retrying(
+        stop=stop_after_attempt(4),
+        wait=wait_random_exponential(multiplier=0.5, max=20),
+        retry=retry_if_exception_type(OSError),
+        reraise=True,
+    )
+    try:
+        artifact, cutflow, members_only = attempts(_filter_once, storage, file, recipe)
+    except (JetFileError, OSError) as fault:
+        message = str(fault) if isinstance(fault, JetFileError) else f"{file.url}: {fault}; the next run tries it again"
+        seconds = time.monotonic() - started
+        return FilteredFile(file.url, file.size, file.etag, None, None, EMPTY_CUTFLOW, False, seconds, message)
+    seconds = time.monotonic() - started
+    return FilteredFile(file.url, file.size, file.etag, artifact.digest, artifact.key, cutflow, members_only, seconds)
+
+
+def _filter_once(storage: Storage, file: JetFile, recipe: Recipe) -> tuple[Artifact, Cutflow, bool]:
+    import pyarrow.parquet as pq
+
+    schema_of_result = parquet_schema(recipe.features)
+    total, members_only = EMPTY_CUTFLOW, True
+    with tempfile.TemporaryDirectory(prefix="jec_filter_") as folder:
+        path = Path(folder) / "jets.parquet"
+        # Particle features are noise in their last bits: a fast zstd level, and no dictionaries to build in vain.
+        with pq.ParquetWriter(
+            path, schema_of_result, compression="zstd", compression_level=1, use_dictionary=False
+        ) as out:
+            for columns in read_columns(file, recipe.branches):
+                members_only &= bool(np.all(columns.particles["PF_fromAK4Jet"] == 1))
+                table, cutflow = filter_columns(columns, recipe)
+                total += cutflow
+                out.write_table(table)
+        return storage.publish_file_named_by_digest(FOLDER, ".parquet", path), total, members_only
+
+
+def filter_columns(columns: Columns, recipe: Recipe) -> tuple[pa.Table, Cutflow]:
+    """One chunk: the kept jets' rows and the cut flow."""
+    seen = select_particles(columns, recipe.features)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Zero and negative momenta become infinities and NaNs here, and rejected jets below.
+        target = np.log(columns.scalars["genJetPt"] / columns.scalars["jetPt"])
+        per_jet = {f"jet_{feature.name}": _float32(feature.compute(seen)) for feature in recipe.features.jet_features}
+        per_particle = {
+            f"particle_{feature.name}": _float32(feature.compute(seen)) for feature in recipe.features.particle_features
+        }
+    finite = np.isfinite(target) & _all_finite(per_jet, per_particle, seen.offsets)
+    kept, cutflow = select_jets(seen, finite, recipe.selection)
+    scalars: dict[str, NDArray[Any]] = {
+        **{name: columns.scalars[name] for name in SPECTATORS},
+        "flavor": flavor(columns.scalars["hadronFlav"], columns.scalars["partonFlav"]),
+        "target": _float32(target),
+        "event_hash": event_hash(*(columns.scalars[name] for name in schema.EVENT_ID)),
+        **per_jet,
+    }
+    return _table(recipe.features, scalars, per_particle, seen.offsets, kept), cutflow
+
+
+def flavor(hadron: NDArray[Any], parton: NDArray[Any]) -> NDArray[np.int32]:
+    """|hadronFlav| where it is not 0, else |partonFlav|: 1 to 5, 21, or 0 where neither is known; int32 (jets,)."""
+    return np.asarray(np.where(hadron != 0, np.abs(hadron), np.abs(parton)), np.int32)
+
+
+def parquet_schema(features: FeatureSet) -> pa.Schema:
+    """Columns of a filtered file."""
+    import pyarrow as pa
+
+    types = {"float32": pa.float32(), "int32": pa.int32(), "uint64": pa.uint64()}
+    fields = [pa.field(name, types[schema.BY_NAME[name].dtype]) for name in SPECTATORS]
+    fields += [pa.field("flavor", pa.int32()), pa.field("target", pa.float32()), pa.field("event_hash", pa.uint64())]
+    fields += [pa.field(f"jet_{name}", pa.float32()) for name in features.jet_names]
+    fields += [pa.field(f"particle_{name}", pa.list_(pa.float32())) for name in features.particle_names]
+    return pa.schema(fields)
+
+
+def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def _all_finite(
+    per_jet: dict[str, NDArray[Any]], per_particle: dict[str, NDArray[Any]], offsets: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    finite = np.ones(len(offsets) - 1, np.bool_)
+    for values in per_jet.values():
+        finite &= np.isfinite(values)
+    jet = np.repeat(np.arange(len(finite)), np.diff(offsets))
+    for values in per_particle.values():
+        finite[jet[~np.isfinite(values)]] = False
+    return finite
+
+
+def _table(
+    features: FeatureSet,
+    scalars: dict[str, NDArray[Any]],
+    particles: dict[str, NDArray[Any]],
+    offsets: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+) -> pa.Table:
+    import pyarrow as pa
+
+    counts = np.diff(offsets)
+    particle_kept = np.repeat(kept, counts)
+    list_offsets = pa.array(np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32))
+    columns: dict[str, Any] = {name: pa.array(values[kept]) for name, values in scalars.items()}
+    for name, values in particles.items():
+        columns[name] = pa.ListArray.from_arrays(list_offsets, pa.array(values[particle_kept]))
+    return pa.table(columns, schema=parquet_schema(features))

@@ -1,0 +1,132 @@
+"""Reading JetNTuple files: only the branches asked for, in chunks of bounded memory.
+
+Belongs here: uproot, and turning what it may raise into one error that names the file, the problem and the remedy. Does
+not belong here: which jets are kept (`selection.py`).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jec_assets.jets.features import Columns
+from jec_assets.jets.schema import BY_NAME, TREE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jec_assets.jets.sources import JetFile
+
+# Jets of a chunk: with the 180 candidates of the square and 15 branches of them, about 220 MB.
+CHUNK_JETS = 20_000
+
+
+class JetFileError(ValueError):
+    """A file that cannot be read: names the file, what is wrong, and what to do."""
+
+    def __init__(self, url: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{url}: {problem}; {remedy}")
+        self.url, self.problem, self.remedy = url, problem, remedy
+
+    def __reduce__(self) -> tuple[type[JetFileError], tuple[str, str, str]]:
+        return type(self), (self.url, self.problem, self.remedy)
+
+
+def read_columns(file: JetFile, branches: Sequence[str]) -> Iterator[Columns]:
+    """Chunks of at most `CHUNK_JETS` jets with the named branches, in file order; every jet of the file exactly once.
+
+    Raises JetFileError for a file that is not ROOT, is damaged, or lacks the tree or a branch, and OSError where a
+    remote server fails.
+    """
+    with _open_tree(file) as tree:
+        names = _names_in_file(file, tree, branches)
+        read = 0
+        for start in range(0, tree.num_entries, CHUNK_JETS):
+            stop = min(start + CHUNK_JETS, tree.num_entries)
+            with _naming(file):
+                arrays = tree.arrays(list(names.values()), entry_start=start, entry_stop=stop, library="ak", how=dict)
+            chunk = _columns(file, {name: arrays[spelled] for name, spelled in names.items()}, stop - start)
+            read += len(chunk)
+            yield chunk
+        if read != tree.num_entries:
+            raise JetFileError(file.url, f"{read} of {tree.num_entries} jets could be read", "copy the file again")
+
+
+@contextmanager
+def _naming(file: JetFile) -> Iterator[None]:
+    """Name the file in whatever uproot raises; network faults of remote files stay OSErrors, which are retried."""
+    try:
+        yield
+    except JetFileError:
+        raise
+    except OSError as fault:
+        if file.is_remote:
+            raise
+        raise JetFileError(
+            file.url, f"it cannot be read ({_first_line(fault)})", "check the file or copy it again"
+        ) from fault
+    except Exception as fault:  # damaged bytes make decompressors and deserializers raise anything at all
+        problem = f"it is not a ROOT file or it is damaged ({type(fault).__name__}: {_first_line(fault)})"
+        raise JetFileError(file.url, problem, "copy the file again or take it out of the source") from fault
+
+
+def _first_line(fault: BaseException) -> str:
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(fault).__name__
+
+
+@contextmanager
+def _open_tree(file: JetFile) -> Iterator[Any]:
+    import uproot
+
+    with _naming(file):
+        opened = uproot.open(file.url)
+    with opened:
+        with _naming(file):
+            # Of several cycles (jetTree;3, jetTree;4) uproot takes the highest, as it should be.
+            tree = opened.get(TREE)
+            if tree is None:
+                raise JetFileError(file.url, f"there is no tree {TREE}", "give files in the JetNTuple schema")
+        yield tree
+
+
+def _names_in_file(file: JetFile, tree: Any, branches: Sequence[str]) -> dict[str, str]:
+    """How each branch is spelled in this file."""
+    present = set(tree.keys())
+    names = {}
+    missing = []
+    for name in branches:
+        spellings = [spelling for spelling in (name, *BY_NAME[name].aliases) if spelling in present]
+        if spellings:
+            names[name] = spellings[0]
+        else:
+            missing.append(name)
+    if missing:
+        problem = f"the tree {TREE} has no branch {', '.join(missing)}"
+        raise JetFileError(file.url, problem, "give files in the JetNTuple schema or another JEC_FEATURE_SET")
+    return names
+
+
+def _columns(file: JetFile, arrays: dict[str, Any], jets: int) -> Columns:
+    import awkward as ak
+
+    scalars, particles = {}, {}
+    offsets = np.zeros(jets + 1, np.int64)
+    counted_by = ""
+    for name, array in arrays.items():
+        branch = BY_NAME[name]
+        if (array.ndim == 1) != (branch.counter is None):
+            problem = f"branch {name} has {array.ndim - 1} axes beside the jets"
+            raise JetFileError(file.url, problem, "give files in the JetNTuple schema")
+        if branch.counter is None:
+            scalars[name] = ak.to_numpy(array).astype(branch.dtype, copy=False)
+            continue
+        counts = ak.to_numpy(ak.num(array))
+        if not counted_by:
+            offsets[1:], counted_by = np.cumsum(counts), name
+        elif not np.array_equal(np.diff(offsets), counts):
+            raise JetFileError(file.url, f"{name} and {counted_by} differ in length", "make the file again")
+        particles[name] = ak.to_numpy(ak.flatten(array)).astype(branch.dtype, copy=False)
+    return Columns(scalars, particles, offsets)

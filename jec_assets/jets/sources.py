@@ -1,0 +1,105 @@
+"""Where jet files are: a folder, a glob, an `s3://` prefix, `root://` URLs, or several of these.
+
+Belongs here: turning what a user wrote into a sorted list of files with size and ETag. Does not belong here: opening
+them (`reading.py`). S3's endpoint, region and credentials come from the AWS variables that every S3 client reads.
+"""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jec_assets.storage import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class SourceError(ValueError):
+    """The source names nothing that can be read; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class JetFile:
+    """One file as the source lists it; `etag` changes when its content is written anew."""
+
+    url: str
+    size: int
+    etag: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL, for tables and log lines."""
+        return self.url.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def is_remote(self) -> bool:
+        """True for files that come over a network, whose faults may be transient."""
+        return "://" in self.url
+
+
+def list_files(source: str, max_files: int | None = None) -> list[JetFile]:
+    """The files of a source (parts separated by commas), by URL, each once, at most `max_files`.
+
+    Raises SourceError where a part names nothing.
+    """
+    parts = [part.strip() for part in source.split(",") if part.strip()]
+    if not parts:
+        raise SourceError("no source is set: set JEC_SOURCE to a folder, a glob, an s3:// prefix or root:// URLs")
+    files = {file.url: file for part in parts for file in _list_part(part)}
+    return [files[url] for url in sorted(files)][:max_files]
+
+
+def source_version(files: Sequence[JetFile]) -> str:
+    """Digest of the set of names, sizes and ETags: the data version of a source."""
+    return digest_of(sorted([file.url, file.size, file.etag] for file in files))
+
+
+def _list_part(part: str) -> list[JetFile]:
+    if part.startswith("s3://"):
+        found = list(_list_s3(part))
+    elif part.startswith("root://"):
+        found = [_stat_xrootd(part)]
+    elif "://" in part:
+        raise SourceError(f"{part}: this kind of URL is not known; use a folder, a glob, s3:// or root://")
+    else:
+        found = list(_list_local(part))
+    if not found:
+        raise SourceError(
+            f"{part}: there are no *.root files; set JEC_SOURCE to where they are (`jec simulate` makes some)"
+        )
+    return found
+
+
+def _list_local(part: str) -> Iterator[JetFile]:
+    pattern = str(Path(part) / "*.root") if Path(part).is_dir() else part
+    for path in map(Path, glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        # A name that starts with a dot is a file still being written.
+        if path.is_file() and not path.name.startswith("."):
+            status = path.stat()
+            yield JetFile(str(path.absolute()), status.st_size, f"{status.st_mtime_ns:x}")
+
+
+def _list_s3(prefix: str) -> Iterator[JetFile]:
+    import fsspec
+
+    system = fsspec.filesystem("s3", use_listings_cache=False)
+    entries = system.find(prefix, detail=True) if not glob.has_magic(prefix) else system.glob(prefix, detail=True)
+    for key, entry in entries.items():
+        if key.endswith(".root"):
+            yield JetFile(f"s3://{key}", int(entry["size"]), str(entry["ETag"]).strip('"'))
+
+
+def _stat_xrootd(url: str) -> JetFile:
+    try:
+        from fsspec_xrootd import XRootDFileSystem
+    except ModuleNotFoundError as missing:
+        raise SourceError(f"{url}: reading over XRootD needs `pip install 'jec-assets[xrootd]'`") from missing
+    server, path = XRootDFileSystem._get_kwargs_from_urls(url)["hostid"], XRootDFileSystem._strip_protocol(url)
+    try:
+        status = XRootDFileSystem(hostid=server).info(path)
+    except OSError as fault:
+        raise SourceError(f"{url}: the XRootD server does not give this file: {fault}") from fault
+    return JetFile(url, int(status["size"]), str(status.get("mtime", "")))
