@@ -1,0 +1,73 @@
+"""The registry of network families, without torch: what each is called, built from, and was tuned to.
+
+Belongs here: one entry a family. Everything that iterates over families (trials, exports, reports) reads this and has
+no list of its own. Does not belong here: the networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
+
+if TYPE_CHECKING:
+    from jec_assets.models.inputs import NetworkInputs
+    from jec_assets.models.network import JetNetwork
+
+
+class UnknownFamilyError(KeyError):
+    """A family that the registry doesn't have."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network.
+
+    name: its key in storage, assets and columns. title: as people write it. published: the optimum of the published
+    study, an instance of the class of hyperparameters that the family is built from.
+    """
+
+    name: str
+    title: str
+    published: Hyperparameters
+
+    @property
+    def hyperparameters(self) -> type[Hyperparameters]:
+        """The class of this family's hyperparameters."""
+        return type(self.published)
+
+    def build(self, hyperparameters: Hyperparameters, inputs: NetworkInputs) -> JetNetwork:
+        """A network with fresh weights from torch's generator; TypeError for another family's hyperparameters."""
+        if not isinstance(hyperparameters, self.hyperparameters):
+            raise TypeError(f"{self.name} is built from {self.hyperparameters.__name__}, not {hyperparameters!r}")
+        return hyperparameters.build(inputs)
+
+
+# Optima of D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow
+# pipeline", Section 4.
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            "pfn",
+            "PFN",
+            PFNHyperparameters(phi_layers=5, phi_units=50, head_layers=3, head_units=400, dropout=0.00945),
+        ),
+        Family(
+            "particle_net",
+            "ParticleNet",
+            ParticleNetHyperparameters(
+                blocks=3, neighbors=16, layers=3, units=50, head_layers=3, head_units=200, dropout=0.0116
+            ),
+        ),
+    )
+}
+
+
+def family_named(name: str) -> Family:
+    """The family of that name; UnknownFamilyError, with the names there are, if there is none."""
+    try:
+        return FAMILIES[name]
+    except KeyError:
+        raise UnknownFamilyError(f"there is no family {name!r}: choose from {', '.join(FAMILIES)}") from None

@@ -1,0 +1,53 @@
+"""Particle flow network: a sum over particles (Deep Sets).
+
+P. T. Komiske, E. M. Metodiev, J. Thaler, "Energy flow networks: deep sets for particle jets", arXiv:1810.05165,
+Eq. 1.4, with the jet's own features joined to the sum as in the JEC study.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from jec_assets.models.network import JetNetwork, head, real_slots
+from jec_assets.models.segments import segment_sum
+
+if TYPE_CHECKING:
+    from jec_assets.models.hyperparameters import PFNHyperparameters
+    from jec_assets.models.inputs import NetworkInputs
+
+
+class PFN(JetNetwork):
+    """phi on every particle, the sum over the jet's particles, then the head on the sum and the jet's features."""
+
+    def __init__(self, hyperparameters: PFNHyperparameters, inputs: NetworkInputs) -> None:
+        super().__init__(inputs)
+        units = hyperparameters.phi_units
+        layers: list[nn.Module] = []
+        for width in (inputs.particle_features, *[units] * (hyperparameters.phi_layers - 1)):
+            layers += [nn.Linear(width, units), nn.ReLU()]
+        self.phi = nn.Sequential(*layers)
+        self.head = head(
+            units + inputs.jet_features,
+            hyperparameters.head_layers,
+            hyperparameters.head_units,
+            hyperparameters.dropout,
+        )
+
+    def forward(self, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
+        """See `JetNetwork.forward`."""
+        summed = segment_sum(self.phi(self.standardize_particles(particles)), offsets)
+        return self._from_sums(summed, jets).squeeze(1)
+
+    def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
+        """See `JetNetwork.forward_padded`."""
+        # Padding is replaced before phi and again behind it: a product with 0 would let NaN through.
+        real = real_slots(particles, particle_count)
+        embedded = self.phi(self.standardize_particles(torch.where(real, particles, 0.0)))
+        return self._from_sums(torch.where(real, embedded, 0.0).sum(dim=1), jets)
+
+    def _from_sums(self, summed: Tensor, jets: Tensor) -> Tensor:
+        output: Tensor = self.head(torch.cat([summed, self.standardize_jets(jets)], dim=1))
+        return output
