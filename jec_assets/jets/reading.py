@@ -61,13 +61,11 @@ def _naming(file: JetFile) -> Iterator[None]:
         yield
     except JetFileError:
         raise
-    except OSError as fault:
-        if file.is_remote:
-            raise
-        raise JetFileError(
-            file.url, f"it cannot be read ({_first_line(fault)})", "check the file or copy it again"
-        ) from fault
+    except (FileNotFoundError, PermissionError) as fault:
+        raise JetFileError(file.url, f"it cannot be opened ({fault.strerror})", "check its name and rights") from fault
     except Exception as fault:  # damaged bytes make decompressors and deserializers raise anything at all
+        if file.is_remote and isinstance(fault, OSError):
+            raise
         problem = f"it is not a ROOT file or it is damaged ({type(fault).__name__}: {_first_line(fault)})"
         raise JetFileError(file.url, problem, "copy the file again or take it out of the source") from fault
 

@@ -84,9 +84,15 @@ def _list_local(part: str) -> Iterator[JetFile]:
 
 def _list_s3(prefix: str) -> Iterator[JetFile]:
     import fsspec
+    from botocore.exceptions import BotoCoreError
 
-    system = fsspec.filesystem("s3", use_listings_cache=False)
-    entries = system.find(prefix, detail=True) if not glob.has_magic(prefix) else system.glob(prefix, detail=True)
+    # Of its own, not fsspec's cached instance, whose endpoint and credentials are those of its first use.
+    system = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    try:
+        entries = system.glob(prefix, detail=True) if glob.has_magic(prefix) else system.find(prefix, detail=True)
+    except (OSError, BotoCoreError) as fault:
+        remedy = "check the bucket's name, AWS_ENDPOINT_URL and the credentials"
+        raise SourceError(f"{prefix}: the S3 server does not list it ({fault}); {remedy}") from fault
     for key, entry in entries.items():
         if key.endswith(".root"):
             yield JetFile(f"s3://{key}", int(entry["size"]), str(entry["ETag"]).strip('"'))

@@ -1,0 +1,52 @@
+"""What all tests share: toy jets, storage in a temporary folder, and skipping where a real part is absent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jec_assets.storage import Storage
+from jec_assets_tests.toy_jets import toy_jets, write_jet_file
+
+# What a marked test talks to: how to see that it is there, and how to get it.
+PARTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "triton": (lambda: importlib.util.find_spec("pytriton") is not None, "make install"),
+    "pythia": (lambda: importlib.util.find_spec("pythia8mc") is not None, "pip install -e '.[simulation]'"),
+    "s3": (lambda: shutil.which("weed") is not None, "pip install -e '.[dev]'"),
+    "xrootd": (
+        lambda: shutil.which("xrootd") is not None and importlib.util.find_spec("fsspec_xrootd") is not None,
+        "apt-get install xrootd-server; pip install -e '.[xrootd]'",
+    ),
+    "chromium": (lambda: shutil.which("chromium") is not None, "apt-get install chromium"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose real part is absent, saying how to get it; JEC_REQUIRE_ALL_PARTS=1 makes that a failure."""
+    for marker in item.iter_markers("needs"):
+        present, remedy = PARTS[marker.args[0]]
+        if not present():
+            message = f"{marker.args[0]} is not here: {remedy}"
+            if os.environ.get("JEC_REQUIRE_ALL_PARTS") == "1":
+                pytest.fail(message)
+            pytest.skip(message)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """An empty storage root."""
+    return Storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture(scope="session")
+def toy_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two toy files, 1,600 jets together; read only."""
+    folder = tmp_path_factory.mktemp("source")
+    for number in range(2):
+        write_jet_file(folder / f"toy_{number}.root", toy_jets(400, seed=number))
+    return folder
