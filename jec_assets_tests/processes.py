@@ -52,6 +52,6 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for member in family:
             member.terminate()
-        for member in psutil.wait_procs(family, timeout=10)[1]:
+        for member in psutil.wait_procs(family, timeout=3)[1]:
             member.kill()
         process.wait(timeout=10)

@@ -7,7 +7,7 @@ them (`reading.py`). S3's endpoint, region and credentials come from the AWS var
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,10 @@ from jec_assets.storage import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from jec_assets.storage import Storage
+
+LISTING = "jet_files.json"
 
 
 class SourceError(ValueError):
@@ -55,6 +59,16 @@ def list_files(source: str, max_files: int | None = None) -> list[JetFile]:
 def source_version(files: Sequence[JetFile]) -> str:
     """Digest of the set of names, sizes and ETags: the data version of a source."""
     return digest_of(sorted([file.url, file.size, file.etag] for file in files))
+
+
+def publish_listing(storage: Storage, files: Sequence[JetFile]) -> None:
+    """Record what the source holds now, for the step that reads it."""
+    storage.publish_json(LISTING, [asdict(file) for file in files])
+
+
+def load_listing(storage: Storage) -> list[JetFile]:
+    """The recorded files. Raises ArtifactMissingError where nothing was listed yet."""
+    return [JetFile(**file) for file in storage.read_json(LISTING)]
 
 
 def _list_part(part: str) -> list[JetFile]:

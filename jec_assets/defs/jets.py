@@ -1,0 +1,146 @@
+"""Assets from jet files to splits: jet_files -> filtered_jets -> train_jets, validation_jets, test_jets."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import dagster as dg
+
+import jec_assets.jets
+from jec_assets.defs.metadata import markdown_table
+from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.jets.filtering import FilteredFile, Recipe
+from jec_assets.jets.manifest import Manifest, update_manifest
+from jec_assets.jets.selection import Selection
+from jec_assets.jets.sources import list_files, load_listing, publish_listing, source_version
+from jec_assets.jets.splits import SHARES, Split, SplitName, publish_split
+from jec_assets.jets.validation import violations
+from jec_assets.settings import Settings
+from jec_assets.storage import Storage, code_digest
+
+GROUP = "jets"
+CODE_VERSION = code_digest(jec_assets.jets)
+
+
+@dg.asset(group_name=GROUP, kinds={"root"}, code_version=CODE_VERSION)
+def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+    """The files of the source: a folder, a glob, an s3:// prefix or root:// URLs, with their sizes and ETags."""
+    files = list_files(settings.source, settings.max_files)
+    publish_listing(storage, files)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(source_version(files)),
+        metadata={
+            "source": settings.source,
+            "files": len(files),
+            "megabytes": round(sum(file.size for file in files) / 1e6, 1),
+            "listing": markdown_table(["file", "bytes"], [(file.url, file.size) for file in files[:100]]),
+        },
+    )
+
+
+@dg.asset(group_name=GROUP, kinds={"uproot", "parquet"}, code_version=CODE_VERSION, deps=[jet_files])
+def filtered_jets(
+    context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+) -> dg.MaterializeResult:
+    """Gen-matched jets within the kinematic cuts with their features, a columnar file per jet file.
+
+    Incremental: a file is read again only if its name, size or ETag, the cuts, the features or the code changed.
+    """
+
+    def report(filtered: FilteredFile, left: int) -> None:
+        said = filtered.error or f"{filtered.url}: {filtered.cutflow.kept} of {filtered.cutflow.jets} jets kept"
+        (context.log.error if filtered.error else context.log.info)(f"{said}; {left} files to go")
+
+    files = load_listing(storage)
+    recipe = Recipe(settings.feature_set, Selection(settings.min_gen_pt, settings.max_abs_gen_eta))
+    with _reading_pool(settings, len(files)) as pool:
+        manifest = update_manifest(storage, files, recipe, pool, report)
+    if recipe.features.name == "paper" and manifest.members_only:
+        context.log.warning("these files hold only members of the jets: `paper` wants all candidates around them")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.data_version), metadata=_manifest_metadata(storage, manifest)
+    )
+
+
+def _reading_pool(settings: Settings, files: int) -> ProcessPoolExecutor:
+    processes = settings.reading_processes or os.cpu_count() or 1
+    return ProcessPoolExecutor(max(1, min(processes, files)), mp_context=get_context("spawn"))
+
+
+def _manifest_metadata(storage: Storage, manifest: Manifest) -> dict[str, object]:
+    rows = [
+        (row.file.url, row.file.cutflow.jets, row.kept, round(row.file.seconds, 1), row.file.error or "")
+        for row in manifest.rows
+    ]
+    return {
+        "jets": manifest.jets,
+        "jets_read": sum(row.file.cutflow.jets for row in manifest.rows),
+        "files_read_now": sum(row.read_now for row in manifest.rows),
+        "files_with_errors": len(manifest.errors),
+        "feature_set": manifest.feature_set,
+        "rejected": markdown_table(["cut", "jets"], list(manifest.rejected.items())),
+        "files": markdown_table(["file", "jets", "kept", "seconds", "error"], rows[:100]),
+        "uri": storage.uri("filtered_jets/manifest.json"),
+    }
+
+
+@dg.asset_check(asset=filtered_jets, blocking=True)
+def jets_fulfill_their_schema(storage: StorageParam) -> dg.AssetCheckResult:
+    """Every column is there, every value finite and in range, and every jet that was read is kept or counted as cut."""
+    found = violations(storage, Manifest.load(storage))
+    return dg.AssetCheckResult(passed=not found, metadata={"violations": "\n".join(found) or "none"})
+
+
+@dg.asset_check(asset=filtered_jets)
+def every_file_was_read(storage: StorageParam) -> dg.AssetCheckResult:
+    """No file of the source was left out because of an error; the others went through either way."""
+    errors = Manifest.load(storage).errors
+    return dg.AssetCheckResult(passed=not errors, metadata={"errors": "\n".join(errors) or "none"})
+
+
+def _split_asset(name: SplitName) -> dg.AssetsDefinition:
+    low, high = SHARES[name]
+
+    @dg.asset(
+        name=f"{name}_jets",
+        group_name=GROUP,
+        kinds={"parquet"},
+        code_version=CODE_VERSION,
+        deps=[filtered_jets],
+        description=f"The {high - low:.0%} of events for {name}, by a hash of (run, lumi, event): an index, not a copy.",
+    )
+    def split_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+        split = publish_split(storage, name, max_jets_of(settings, name))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(split.digest), metadata=_split_metadata(storage, split)
+        )
+
+    return split_jets
+
+
+def max_jets_of(settings: Settings, name: SplitName) -> int | None:
+    """The setting that caps a split."""
+    caps = {
+        "train": settings.max_training_jets,
+        "validation": settings.max_validation_jets,
+        "test": settings.max_test_jets,
+    }
+    return caps[name]
+
+
+def _split_metadata(storage: Storage, split: Split) -> dict[str, object]:
+    return {
+        "jets": split.jets,
+        "events": split.events,
+        "jets_available": split.available_jets,
+        "feature_set": split.feature_set,
+        "uri": storage.uri(split.index_key),
+    }
+
+
+train_jets, validation_jets, test_jets = (_split_asset(name) for name in SHARES)
+
+ASSETS = [jet_files, filtered_jets, train_jets, validation_jets, test_jets]
+CHECKS = [jets_fulfill_their_schema, every_file_was_read]
