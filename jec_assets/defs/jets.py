@@ -1,7 +1,5 @@
 """Assets from jet files to splits: jet_files -> filtered_jets -> train_jets, validation_jets, test_jets."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -113,9 +111,7 @@ def _split_asset(name: SplitName) -> dg.AssetsDefinition:
     )
     def split_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
         split = publish_split(storage, name, max_jets_of(settings, name))
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(split.digest), metadata=_split_metadata(storage, split)
-        )
+        return dg.MaterializeResult(data_version=dg.DataVersion(split.digest), metadata=_split_metadata(storage, split))
 
     return split_jets
 

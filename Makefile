@@ -1,0 +1,71 @@
+# Everything a user or CI runs. Nothing here needs root; `make help` lists the targets.
+#
+# make demo                    the whole chain on jets that it simulates
+# JEC_SOURCE=DIR make demo     the same on JetNTuple files
+#
+# PYTHON        the Python to build .venv with (3.11 or 3.12, with venv)
+# TORCH         what pip installs as torch; on Linux, PyPI's build includes CUDA. For the smaller CPU build:
+#               make install TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
+# RUNTIME       cpu or gpu: which ONNX Runtime
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+RUNTIME ?= cpu
+JETS ?= 36000
+SIMULATED := var/simulated_jets
+
+BIN := .venv/bin
+# Absolute, so that it holds wherever a target's program changes to.
+export DAGSTER_HOME := $(CURDIR)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nothing of a user's site-packages or PYTHONPATH may get in between.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH
+
+.PHONY: help install demo dev stop test lint bench figures clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+install: .venv/installed ## Create .venv and install everything into it, pinned
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 13); sys.exit(0 if ok else "Python 3.11 or 3.12 is needed, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "venv is missing: install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing torch ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
+	@echo "Installing jec_assets and what it needs (a minute or two) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,dev]'
+	@$(BIN)/python -m pip check
+	@# Triton's own wheel asks for an old NumPy that only its Python client needs: without dependencies, after the check.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
+	@touch $@
+
+demo: install ## Simulate jets (unless JEC_SOURCE is set), calibrate, serve, report
+	@if [ -z "$${JEC_SOURCE:-}" ]; then jec simulate --jets $(JETS) --out $(SIMULATED) --seed 1; fi
+	@dagster job execute -m jec_assets.definitions -j calibration
+	@jec results
+
+dev: install ## Open the Dagster UI on http://127.0.0.1:3000
+	@jec dev
+
+stop: ## End every process that the project started here, Triton included
+	@if [ -x $(BIN)/jec ]; then jec stop; else echo "nothing was installed here, so nothing runs"; fi
+
+lint: install ## Style, types and the order of packages
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports --no-cache
+	@dg check defs
+
+test: install ## The whole test suite
+	@pytest
+
+clean: stop ## Remove .venv and everything that runs made
+	@rm -rf .venv var
