@@ -1,0 +1,31 @@
+"""Jets and a network small enough to train in a test, with a target that can be learned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jec_assets.jets.packed import PackedJets
+from jec_assets.models.hyperparameters import PFNHyperparameters
+from jec_assets.models.inputs import NetworkInputs
+from jec_assets.models.network import JetNetwork
+from jec_assets.training.reproducible import seeded
+
+INPUTS = NetworkInputs(particle_features=4, jet_features=2, points=(0, 1))
+SMALL_PFN = PFNHyperparameters(phi_layers=2, phi_units=8, head_layers=1, head_units=8, dropout=0.1)
+
+
+def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
+    """Jets of 1 to 9 particles whose target follows from their features."""
+    generator = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(generator.integers(1, 10, jets))]).astype(np.int64)
+    particles = generator.normal(5.0, 2.0, (offsets[-1], 4)).astype(np.float32)
+    features = generator.normal(-3.0, 4.0, (jets, 2)).astype(np.float32)
+    sums = np.add.reduceat(particles[:, 2] - 5.0, offsets[:-1])
+    target = np.tanh(0.1 * sums + 0.05 * (features[:, 1] + 3.0)).astype(np.float32)
+    return PackedJets(particles, offsets, features, target)
+
+
+def small_network(seed: int = 0) -> JetNetwork:
+    """A PFN with fresh weights."""
+    with seeded(seed):
+        return SMALL_PFN.build(INPUTS)
