@@ -1,0 +1,36 @@
+"""What a trial was computed from, so that records can be compared with the present.
+
+Belongs here: the digests that make a record current or stale. Does not belong here: the record itself (`record.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jec_assets.storage import code_digest
+
+
+@dataclass(frozen=True)
+class InputDigests:
+    """Everything outside the search that a trial's outcome depends on."""
+
+    training_jets: str
+    validation_jets: str
+    feature_set: str
+    code_version: str
+
+
+@dataclass(frozen=True)
+class TrainingBudget:
+    """How much training each trial gets; the seed is that of initial weights, dropout and the order of jets."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+
+
+def code_version() -> str:
+    """Digest of the sources that decide a trial's outcome: networks, training and search."""
+    from jec_assets import models, search, training
+
+    return code_digest(models, training, search)

@@ -1,0 +1,163 @@
+"""The record of a trial: what was tried, on what, and what came of it.
+
+Belongs here: the record's fields, where it lies in storage and when it is current. Does not belong here: carrying out a
+trial (`trial.py`) and choosing among records (`study.py`).
+
+A trial is over when its record is published. Its weights are published before, under their digest, so a record never
+names weights that are not there:
+
+    trials/<family>/weights/<digest>.safetensors
+    trials/<family>/<number>.json
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from jec_assets.search.provenance import InputDigests, TrainingBudget
+from jec_assets.search.sampler import TrialPlan, trial_key
+from jec_assets.storage import Storage, digest_of, package_versions
+from jec_assets.training.config import OptimizerName
+from jec_assets.training.result import EpochFigures
+
+if TYPE_CHECKING:
+    from jec_assets.storage import Artifact
+
+
+VERSIONED_PACKAGES = ("numpy", "optuna", "pytorch-optimizer", "torch")
+_LOGGER = logging.getLogger(__name__)
+
+
+class TrialRecordError(ValueError):
+    """An object that should be a trial's record and is none."""
+
+
+class PlannedTrial(BaseModel):
+    """What a trial's record holds before anybody knows how it ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str
+    number: int
+    trial_digest: str
+    hyperparameters: dict[str, int | float]
+    optimizer: OptimizerName
+    learning_rate: float
+    budget: TrainingBudget
+    inputs: InputDigests
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, plan: TrialPlan, budget: TrainingBudget, inputs: InputDigests) -> PlannedTrial:
+        """The beginning of a plan's record, with the versions installed here."""
+        return PlannedTrial(
+            family=plan.family,
+            number=plan.number,
+            trial_digest=trial_digest(plan, budget, inputs),
+            hyperparameters=plan.hyperparameters.to_dict(),
+            optimizer=plan.optimizer,
+            learning_rate=plan.learning_rate,
+            budget=budget,
+            inputs=inputs,
+            versions=package_versions(*VERSIONED_PACKAGES),
+        )
+
+    @property
+    def key(self) -> str:
+        """Where the record lies in storage."""
+        return record_key(self.family, self.number)
+
+
+class FinishedTrial(PlannedTrial):
+    """A trial that was trained to its end. The weights are those of `best_epoch`."""
+
+    status: Literal["finished"] = "finished"
+    best_epoch: int
+    validation_loss: float
+    history: tuple[EpochFigures, ...]
+    weights_key: str
+    weights_digest: str
+    parameters: int
+    device: str
+    seconds: float
+
+
+class FailedTrial(PlannedTrial):
+    """A trial whose hyperparameters could not be trained; `error` says why."""
+
+    status: Literal["failed"] = "failed"
+    error: str
+    seconds: float
+
+
+TrialRecord = FinishedTrial | FailedTrial
+_ADAPTER: TypeAdapter[TrialRecord] = TypeAdapter(Annotated[TrialRecord, Field(discriminator="status")])
+
+
+def record_key(family: str, number: int) -> str:
+    """Key of a trial's record."""
+    return f"trials/{family}/{trial_key(number)}.json"
+
+
+def trial_digest(plan: TrialPlan, budget: TrainingBudget, inputs: InputDigests) -> str:
+    """Digest of everything that determines a trial's outcome.
+
+    Threads, device and package versions are not part of it: they change results in their last bits, not what is
+    compared.
+    """
+    return digest_of(
+        {
+            "family": plan.family,
+            "hyperparameters": plan.hyperparameters.to_dict(),
+            "optimizer": plan.optimizer,
+            "learning_rate": plan.learning_rate,
+            "budget": asdict(budget),
+            "inputs": asdict(inputs),
+        }
+    )
+
+
+def publish_weights(storage: Storage, family: str, data: bytes) -> Artifact:
+    """Publish a network's bytes, before the record that names them."""
+    return storage.publish_named_by_digest(f"trials/{family}/weights", ".safetensors", data)
+
+
+def publish_record(storage: Storage, record: TrialRecord) -> Artifact:
+    """Publish a record, last of all of its trial."""
+    return storage.publish_json(record.key, record.model_dump(mode="json"))
+
+
+def read_record(storage: Storage, key: str) -> TrialRecord:
+    """The record at a key; `TrialRecordError` if the object is none, `ArtifactMissingError` if there is no object."""
+    try:
+        return _ADAPTER.validate_python(storage.read_json(key))
+    except ValueError as error:
+        raise TrialRecordError(
+            f"{storage.uri(key)} is not a trial's record, materialize the trial again: {error}"
+        ) from error
+
+
+def read_records(storage: Storage, family: str) -> list[TrialRecord]:
+    """Every record of a family, by trial number; `TrialRecordError` names an object that is none."""
+    return [read_record(storage, key) for key in storage.list(f"trials/{family}") if key.endswith(".json")]
+
+
+def current_record(storage: Storage, planned: PlannedTrial) -> FinishedTrial | None:
+    """The stored record of a trial if it finished, has the same digest and its weights are there; else None.
+
+    An object that is no record counts as none: the trial replaces it.
+    """
+    if not storage.exists(planned.key):
+        return None
+    try:
+        record = read_record(storage, planned.key)
+    except TrialRecordError as error:
+        _LOGGER.warning("%s", error)
+        return None
+    if isinstance(record, FailedTrial) or record.trial_digest != planned.trial_digest:
+        return None
+    return record if storage.exists(record.weights_key) else None

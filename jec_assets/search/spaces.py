@@ -1,0 +1,89 @@
+"""The search space of each family, declared.
+
+Belongs here: which hyperparameters are searched, in which ranges, and the published optimum that every search begins
+with. Does not belong here: drawing from a space (`sampler.py`).
+
+Source: paper, Section 4.1 (spaces) and Table 2 (optima). The optimum of the network itself stands with its family in
+`jec_assets.models.families`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jec_assets.models.families import UnknownFamilyError
+from jec_assets.training.config import OPTIMIZERS, OptimizerName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Each value with the same probability."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Any number from low to high, uniform on a linear scale."""
+
+    low: float
+    high: float
+
+
+DROPOUT = Uniform(0.0, 0.5)
+LEARNING_RATE = Uniform(1e-5, 1e-2)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is searched for one family.
+
+    network: a range for each of the family's hyperparameters, by name. learning_rate, optimizers: how it is trained.
+    published_*: how the published optimum was trained.
+    """
+
+    network: Mapping[str, OneOf | Uniform]
+    published_optimizer: OptimizerName
+    published_learning_rate: float
+    learning_rate: Uniform = LEARNING_RATE
+    optimizers: tuple[OptimizerName, ...] = OPTIMIZERS
+
+
+SPACES: dict[str, SearchSpace] = {
+    "pfn": SearchSpace(
+        network={
+            "phi_layers": OneOf((1, 2, 3, 4, 5)),
+            "phi_units": OneOf((50, 100, 200, 400)),
+            "head_layers": OneOf((1, 2, 3, 4, 5)),
+            "head_units": OneOf((50, 100, 200, 400)),
+            "dropout": DROPOUT,
+        },
+        published_optimizer="Ranger",
+        published_learning_rate=1.08e-3,
+    ),
+    "particle_net": SearchSpace(
+        network={
+            "blocks": OneOf((1, 2, 3)),
+            "neighbors": OneOf((4, 8, 16)),
+            "layers": OneOf((1, 2, 3)),
+            "units": OneOf((50, 100, 200)),
+            "head_layers": OneOf((1, 2, 3)),
+            "head_units": OneOf((50, 100, 200)),
+            "dropout": DROPOUT,
+        },
+        published_optimizer="Ranger",
+        published_learning_rate=8.72e-3,
+    ),
+}
+
+
+def space_of(family: str) -> SearchSpace:
+    """The family's space; UnknownFamilyError, with the families that have one, if it has none."""
+    try:
+        return SPACES[family]
+    except KeyError:
+        raise UnknownFamilyError(f"no search space for family {family!r}: choose from {', '.join(SPACES)}") from None
