@@ -1,0 +1,64 @@
+"""The loss and its comparison between corrections.
+
+Belongs here: the loss that networks are trained with, as plain NumPy, and gains over baselines. Does not belong here:
+the same loss on tensors (`jec_assets.training`) and how baselines are fitted (`baselines.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jec_assets.evaluation.bootstrap import improvement, means, quotient
+from jec_assets.evaluation.number import Number
+from jec_assets.training.losses import MAX_ABS_TARGET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+def jet_losses(target: NDArray[np.floating], log_factor: NDArray[np.floating]) -> NDArray[np.float64]:
+    """|y - y_hat| I(|y| < 1) of each jet, (jets,): the summands of Eq. 1."""
+    y = np.asarray(target, np.float64)
+    return np.where(np.abs(y) < MAX_ABS_TARGET, np.abs(y - np.asarray(log_factor, np.float64)), 0.0)
+
+
+@dataclass(frozen=True)
+class CorrectionLoss:
+    """A correction's loss on some jets, compared with baselines on the same jets.
+
+    gain: (L_baseline - L) / L per baseline, as in Table 2; below: (L_baseline - L) / L_baseline per baseline.
+    """
+
+    correction: str
+    loss: Number
+    gain: dict[str, Number]
+    below: dict[str, Number]
+
+
+def compare_losses(
+    target: NDArray[np.floating],
+    log_factors: Mapping[str, NDArray[np.floating]],
+    baselines: tuple[str, ...],
+    multiplicities: NDArray[np.integer],
+) -> tuple[CorrectionLoss, ...]:
+    """Loss (Eq. 1: the mean over all jets, those without loss included) of each correction, in the mapping's order.
+
+    target and every log factor are (jets,), multiplicities (1 + resamples, jets). `baselines` are names of corrections;
+    gains are paired: loss and baseline come from the same resamples.
+    """
+    n = len(target)
+    losses = {name: means(jet_losses(target, factor), multiplicities) for name, factor in log_factors.items()}
+    return tuple(
+        CorrectionLoss(
+            correction=name,
+            loss=Number.of(loss, n),
+            gain={baseline: Number.of(quotient(losses[baseline], loss) - 1, n) for baseline in baselines},
+            below={baseline: improvement(loss, losses[baseline], n) for baseline in baselines},
+        )
+        for name, loss in losses.items()
+    )

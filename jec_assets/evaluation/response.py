@@ -1,0 +1,30 @@
+"""Response: corrected over true transverse momentum.
+
+Belongs here: the response of a jet and the median response of a group of jets. Does not belong here: comparing groups
+(`flavor.py`) or the width of the response (`resolution.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jec_assets.evaluation.bootstrap import quantiles
+from jec_assets.evaluation.number import Number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def response(
+    jet_pt: NDArray[np.floating], log_factor: NDArray[np.floating], gen_pt: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """R = pT_corr / pT_gen with pT_corr = exp(log_factor) * jetPt (the paper, Section 3.2); all (jets,), pT in GeV."""
+    factor = np.exp(np.asarray(log_factor, np.float64))
+    return np.asarray(factor * np.asarray(jet_pt, np.float64) / np.asarray(gen_pt, np.float64))
+
+
+def median_response(responses: NDArray[np.float64], multiplicities: NDArray[np.integer]) -> Number:
+    """Median of responses (jets,) with its bootstrap uncertainty from multiplicities (1 + resamples, jets)."""
+    return Number.of(quantiles(responses, multiplicities, (0.5,))[:, 0], len(responses))
