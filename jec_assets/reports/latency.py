@@ -1,0 +1,103 @@
+"""Latency report: how fast the served networks answer (Figure 8)."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from jec_assets.plots.latency import PROTOCOLS, QUANTITIES, Quantity, latency
+from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure, Table, nested
+from jec_assets.reports.text import count_text, title
+
+MILLISECONDS = {
+    "round_trip_mean_ms": "Round trip, mean [ms]",
+    "round_trip_p50_ms": "median [ms]",
+    "round_trip_p95_ms": "95 % [ms]",
+    "round_trip_p99_ms": "99 % [ms]",
+    "compute_ms": "Compute [ms]",
+    "queue_ms": "Queue [ms]",
+    "overhead_ms": "Overhead [ms]",
+}
+GROUP = ("family", "protocol")
+REQUIRED = (*GROUP, "batch_size", "repetitions", *MILLISECONDS, "jets_per_second")
+
+
+def latency_report(latencies: pl.DataFrame) -> Report:
+    """Describe latencies measured per family, protocol and batch size; `ReportError` names a missing column."""
+    missing = [name for name in REQUIRED if name not in latencies.columns]
+    if missing or latencies.is_empty():
+        raise ReportError(
+            f"the table of latencies has no {', '.join(missing) or 'rows'}: measure them again with latency_benchmark"
+        )
+    ordered = latencies.sort("batch_size", maintain_order=True)
+    fastest = ordered.group_by(GROUP, maintain_order=True).agg(pl.all().sort_by("jets_per_second").last())
+    return Report(
+        "latency",
+        "Latency",
+        "Highest throughput: " + "; ".join(_throughput(row) for row in fastest.iter_rows(named=True)) + ".",
+        (_table(ordered),),
+        tuple(_figure(ordered, quantity) for quantity in QUANTITIES),
+        {"latency": {"headline": _headline(ordered, fastest), "measurements": ordered.select(REQUIRED).to_dicts()}},
+    )
+
+
+def _throughput(row: dict[str, str | int | float]) -> str:
+    protocol = PROTOCOLS[str(row["protocol"])].title
+    return (
+        f"{title(str(row['family']))}, {protocol}: {row['jets_per_second']:,.0f} jets per second "
+        f"at {row['batch_size']} jets a request"
+    )
+
+
+def _table(latencies: pl.DataFrame) -> Table:
+    rows = latencies.sort(GROUP, maintain_order=True).iter_rows(named=True)
+    return Table(
+        "Latency by batch size",
+        ("Network", "Protocol", "Batch size", "Repetitions", *MILLISECONDS.values(), "Jets per second"),
+        tuple(
+            (
+                title(row["family"]),
+                PROTOCOLS[row["protocol"]].title,
+                str(row["batch_size"]),
+                str(row["repetitions"]),
+                *(f"{row[name]:.3g}" if row[name] < 100 else f"{row[name]:.0f}" for name in MILLISECONDS),
+                count_text(round(row["jets_per_second"])),
+            )
+            for row in rows
+        ),
+        (
+            "Round trip: from before the request is serialized until the answer is an array again. Compute and queue: "
+            "Triton's own statistics. Overhead: mean round trip without compute.",
+        ),
+        labels=3,
+    )
+
+
+def _figure(latencies: pl.DataFrame, quantity: Quantity) -> ReportFigure:
+    last = latencies.group_by(GROUP, maintain_order=True).last()
+    return ReportFigure.of(
+        latency(latencies, quantity),
+        quantity.column,
+        quantity.title.split(" [")[0],
+        f"{quantity.title} against batch size, both axes logarithmic. "
+        + "; ".join(
+            f"{title(row['family'])}, {PROTOCOLS[row['protocol']].title}: {row[quantity.column]:.4g} "
+            f"at batch size {row['batch_size']}"
+            for row in last.iter_rows(named=True)
+        ),
+    )
+
+
+def _headline(ordered: pl.DataFrame, fastest: pl.DataFrame) -> dict[str, JsonValue]:
+    """Per family and protocol: round trip of the smallest batch and the highest throughput."""
+    smallest = ordered.group_by(GROUP, maintain_order=True).first().iter_rows(named=True)
+    highest = fastest.iter_rows(named=True)
+    return nested(
+        entry
+        for first, best in zip(smallest, highest, strict=True)
+        for entry in (
+            ((first["family"], first["protocol"], "smallest_batch_size"), first["batch_size"]),
+            ((first["family"], first["protocol"], "smallest_batch_round_trip_ms"), first["round_trip_mean_ms"]),
+            ((best["family"], best["protocol"], "jets_per_second"), best["jets_per_second"]),
+            ((best["family"], best["protocol"], "batch_size"), best["batch_size"]),
+        )
+    )

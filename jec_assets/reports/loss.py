@@ -1,0 +1,99 @@
+"""Loss report: each network against the three baselines (Table 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jec_assets.evaluation.baselines import BASELINES, CONSTANT, KINEMATICS, Baselines
+from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
+from jec_assets.evaluation.loss import CorrectionLoss, compare_losses
+from jec_assets.plots.loss import loss_bars
+from jec_assets.reports import published
+from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested
+from jec_assets.reports.text import PERCENT, listing, number_text, percent_text, title
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from jec_assets.evaluation.bootstrap import Resampling
+    from jec_assets.evaluation.number import Number
+
+NAMES = {
+    STANDARD: "the standard correction",
+    CONSTANT: "its best constant shift",
+    KINEMATICS: "a regression on (log pT, eta) alone",
+}
+
+
+def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampling) -> Report:
+    """Compare the losses on the calibrated test jets.
+
+    `training` are the jets that the baselines are fitted to, columns jetPt (GeV), jetEta and target; the resampling's
+    seed serves there too.
+    """
+    test = CalibratedJets.from_table(jets)
+    baselines = Baselines.fit(training, resampling.seed).log_factors(jets)
+    networks = {family: test.log_factors[family] for family in test.families}
+    losses = compare_losses(test.target, baselines | networks, BASELINES, resampling.multiplicities(test.event))
+    figure = ReportFigure.of(
+        loss_bars(losses),
+        "losses",
+        "Loss on the test jets",
+        "Bars: " + "; ".join(f"{title(each.correction)} {number_text(each.loss)}" for each in losses),
+    )
+    return Report("loss", "Loss", _summary(losses), (_table(losses),), (figure,), _numbers(losses))
+
+
+def _summary(losses: tuple[CorrectionLoss, ...]) -> str:
+    networks = [each for each in losses if each.correction not in BASELINES]
+    return " ".join(
+        f"{title(each.correction)}'s loss on {each.loss.n:,} test jets is {number_text(each.loss)}: below "
+        + listing(f"{NAMES[name]} by {number_text(each.below[name], PERCENT)} %" for name in BASELINES)
+        + "."
+        for each in networks
+    )
+
+
+def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
+    return Table(
+        "Loss of networks and baselines",
+        (
+            "Correction",
+            "Loss",
+            "Gain over standard [%]",
+            *(f"Below {name} [%]" for name in BASELINES),
+            "Published loss",
+            "Published gain [%]",
+        ),
+        tuple(
+            (
+                title(each.correction),
+                number_text(each.loss),
+                _comparison(each, STANDARD, each.gain),
+                *(_comparison(each, name, each.below) for name in BASELINES),
+                f"{published.LOSS[each.correction]:.5f}" if each.correction in published.LOSS else NOTHING,
+                percent_text(published.GAIN.get(each.correction)),
+            )
+            for each in losses
+        ),
+        (
+            "Loss: mean of |y - prediction| over all test jets, y = log(pT,gen / pT,reco); jets with |y| >= 1 count 0.",
+            "Gain: (L_standard - L) / L, as published; below: (L_baseline - L) / L_baseline.",
+            "Constant shift and kinematics, a regression on (log pT, eta) alone, are fitted to the training jets with "
+            "the same loss.",
+            published.NOTE,
+        ),
+    )
+
+
+def _comparison(each: CorrectionLoss, baseline: str, shares: dict[str, Number]) -> str:
+    return NOTHING if each.correction == baseline else number_text(shares[baseline], PERCENT)
+
+
+def _numbers(losses: tuple[CorrectionLoss, ...]) -> dict[str, JsonValue]:
+    return {
+        "loss": {each.correction: each.loss.value for each in losses},
+        "loss_uncertainty": {each.correction: each.loss.uncertainty for each in losses},
+        "gain": nested(((e.correction, name), e.gain[name].as_json()) for e in losses for name in BASELINES),
+        "below": nested(((e.correction, name), e.below[name].as_json()) for e in losses for name in BASELINES),
+    }

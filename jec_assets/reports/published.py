@@ -1,0 +1,50 @@
+"""The published study's results, to stand beside ours.
+
+Source: D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow pipeline":
+Tables 2, 3 and 4. It used 1.42 million jets of CMS's full simulation; numbers of any other detector can't be compared
+with them, so whoever shows them says so with NOT_COMPARABLE.
+"""
+
+from __future__ import annotations
+
+from jec_assets.evaluation.calibrated_jets import STANDARD
+
+NOT_COMPARABLE = "not comparable: another detector"
+NOTE = (
+    f"Published: Holmberg et al., 1.42 million jets of CMS's full simulation; {NOT_COMPARABLE}, and other inputs "
+    "unless the feature set is `paper`."
+)
+
+LOSS = {STANDARD: 9.427e-2, "pfn": 8.768e-2, "particle_net": 8.746e-2}
+GAIN = {"pfn": 0.0752, "particle_net": 0.0779}
+PARAMETERS = {"pfn": "355.45k", "particle_net": "123.47k"}
+MACS = {"pfn": "1.43M", "particle_net": "47.59M"}
+
+# Table 4: improvement of flavor dependence (alpha) and of resolution (beta) by family, region and interval of pT_gen.
+ALPHA = {
+    "pfn": {
+        "barrel": {"30-100": 0.0804, "100-300": 0.2325, "300-1000": 0.5752, ">1000": 0.6862},
+        "endcap": {"30-100": 0.1201, "100-300": 0.4959, "300-1000": 0.6805, ">1000": 0.3791},
+    },
+    "particle_net": {
+        "barrel": {"30-100": 0.0671, "100-300": 0.2452, "300-1000": 0.5611, ">1000": 0.6834},
+        "endcap": {"30-100": 0.1797, "100-300": 0.4507, "300-1000": 0.7002, ">1000": 0.3756},
+    },
+}
+BETA = {
+    "pfn": {
+        "barrel": {"30-100": 0.0023, "100-300": 0.0143, "300-1000": 0.0453, ">1000": 0.0795},
+        "endcap": {"30-100": 0.0097, "100-300": 0.0693, "300-1000": 0.1290, ">1000": 0.0497},
+    },
+    "particle_net": {
+        "barrel": {"30-100": 0.0064, "100-300": 0.0161, "300-1000": 0.0481, ">1000": 0.0775},
+        "endcap": {"30-100": 0.0125, "100-300": 0.0707, "300-1000": 0.1193, ">1000": 0.0937},
+    },
+}
+
+
+def published_share(
+    table: dict[str, dict[str, dict[str, float]]], family: str, region: str, interval: str
+) -> float | None:
+    """An entry of ALPHA or BETA; None where nothing was published."""
+    return table.get(family, {}).get(region, {}).get(interval)
