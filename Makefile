@@ -25,6 +25,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing of a user's site-packages or PYTHONPATH may get in between.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
+# Dagster says on every `dagster job execute` that `dg launch` is its younger twin.
+export PYTHONWARNINGS := ignore::Warning:click.core
 
 .PHONY: help install demo dev stop test lint bench figures clean
 

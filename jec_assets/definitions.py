@@ -4,22 +4,32 @@ Belongs here: reading the settings and putting the definitions together, nothing
 connected to or written when this is imported.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
-from jec_assets.defs import jets
+from jec_assets.defs import jets, onnx, reports, serving, trials
+from jec_assets.defs.jobs import jobs
 from jec_assets.defs.resources import resources
 from jec_assets.settings import Settings
 
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """All definitions for these settings: the one place where they are assembled."""
+    partitions = trials.trial_partitions(settings)
+    families = settings.families
+    assets = [
+        *jets.ASSETS,
+        *(asset for family in families for asset in trials.family_assets(family, partitions)),
+        *onnx.onnx_assets(families),
+        *serving.ASSETS,
+        *reports.best_model_assets(families),
+        *reports.ASSETS,
+    ]
     return dg.Definitions(
-        assets=jets.ASSETS,
+        assets=assets,
         asset_checks=jets.CHECKS,
+        jobs=jobs(settings),
         resources=resources(settings),
-        jobs=[dg.define_asset_job("calibration", config={"loggers": {"console": {"config": {"log_level": "INFO"}}}})],
+        executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
     )
 
 

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 import dagster as dg
 
 import jec_assets.jets
-from jec_assets.defs.metadata import markdown_table
+from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.filtering import FilteredFile, Recipe
 from jec_assets.jets.manifest import Manifest, update_manifest
@@ -67,7 +67,7 @@ def _reading_pool(settings: Settings, files: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max(1, min(processes, files)), mp_context=get_context("spawn"))
 
 
-def _manifest_metadata(storage: Storage, manifest: Manifest) -> dict[str, object]:
+def _manifest_metadata(storage: Storage, manifest: Manifest) -> Metadata:
     rows = [
         (row.file.url, row.file.cutflow.jets, row.kept, round(row.file.seconds, 1), row.file.error or "")
         for row in manifest.rows
@@ -107,7 +107,7 @@ def _split_asset(name: SplitName) -> dg.AssetsDefinition:
         kinds={"parquet"},
         code_version=CODE_VERSION,
         deps=[filtered_jets],
-        description=f"The {high - low:.0%} of events for {name}, by a hash of (run, lumi, event): an index, not a copy.",
+        description=f"{high - low:.0%} of the events, by a hash of (run, lumi, event): an index, not a copy.",
     )
     def split_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
         split = publish_split(storage, name, max_jets_of(settings, name))
@@ -126,7 +126,7 @@ def max_jets_of(settings: Settings, name: SplitName) -> int | None:
     return caps[name]
 
 
-def _split_metadata(storage: Storage, split: Split) -> dict[str, object]:
+def _split_metadata(storage: Storage, split: Split) -> Metadata:
     return {
         "jets": split.jets,
         "events": split.events,

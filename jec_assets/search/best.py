@@ -15,6 +15,7 @@ from jec_assets.search.provenance import InputDigests
 
 if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
+    from jec_assets.models.saving import NetworkDescription
     from jec_assets.search.study import Choice
     from jec_assets.storage import Storage
 
@@ -65,6 +66,13 @@ def load_best_network(storage: Storage, best: BestModel) -> JetNetwork:
 
     network, _ = load_network(storage.read_bytes(best.weights_key))
     return network.eval()
+
+
+def load_best_description(storage: Storage, best: BestModel) -> NetworkDescription:
+    """What the chosen network is: its family, hyperparameters and inputs."""
+    from jec_assets.models.saving import load_network
+
+    return load_network(storage.read_bytes(best.weights_key))[1]
 
 
 def _key(family: str) -> str:

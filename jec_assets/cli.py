@@ -1,0 +1,144 @@
+"""`jec`: for people who are not at the Dagster UI.
+
+Belongs here: commands, their options and what they print. Does not belong here: what they do, which is a call of the
+library. Libraries are imported inside the commands, so that `jec --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from jec_assets.settings import Settings
+    from jec_assets.storage import Storage
+
+app = typer.Typer(
+    help="Jet energy calibration: simulate jets, serve models, see results. `jec settings` lists the JEC_* variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+console = Console(stderr=True)
+
+
+def _settings() -> Settings:
+    from jec_assets.settings import Settings
+
+    return Settings()
+
+
+def _storage(settings: Settings) -> Storage:
+    from jec_assets.storage import Storage
+
+    return Storage(settings.storage_root, settings.work_folder / "cache")
+
+
+@app.command()
+def check() -> None:
+    """Look whether this machine has all that the calibration needs, and say what is missing.
+
+    Takes a second, so that nobody waits ten minutes to read it from a run.
+    """
+    from jec_assets.serving.guard import check_onnxruntime
+    from jec_assets.serving.installation import TritonMissingError, find_triton
+
+    settings = _settings()
+    console.print(f"profile {settings.profile}, source {settings.source}, storage {settings.storage_root}")
+    try:
+        check_onnxruntime()
+        if settings.endpoint == "local":
+            find_triton()
+    except (RuntimeError, TritonMissingError) as missing:
+        console.print(f"[red]missing:[/red] {missing}")
+        raise typer.Exit(1) from missing
+    console.print("everything is here")
+
+
+@app.command()
+def serve() -> None:
+    """Start (or find) this machine's Triton and have it load every model that is published."""
+    from jec_assets.models.families import FAMILIES
+    from jec_assets.serving.endpoint import load
+    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.triton import LocalTriton
+
+    settings = _settings()
+    repository = ModelRepository(_storage(settings))
+    models = [model for model in map(repository.current, FAMILIES) if model is not None]
+    if not models:
+        console.print("no model is published yet: run `make demo` or materialize onnx_repository")
+        raise typer.Exit(1)
+    endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
+    load(endpoint, models)
+    for model in models:
+        console.print(f"{model.family} version {model.version}")
+    print(endpoint.url)  # noqa: T201 - the one thing that scripts read
+
+
+@app.command()
+def results() -> None:
+    """Print where the newest report, its numbers and the endpoint are, one a line, for people and scripts."""
+    from jec_assets.reports.calibration_page import NUMBERS_KEY, PAGE_KEY
+    from jec_assets.serving.served import load_endpoint
+
+    storage = _storage(_settings())
+    print(f"report: {storage.uri(PAGE_KEY)}")  # noqa: T201
+    print(f"numbers: {storage.uri(NUMBERS_KEY)}")  # noqa: T201
+    print(f"endpoint: {load_endpoint(storage).url}")  # noqa: T201
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 3000) -> None:
+    """Open the Dagster UI with this project loaded, on this machine only, until Ctrl-C or `jec stop`."""
+    from jec_assets.running import recorded
+
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml"]
+    command += ["-h", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    with recorded(_settings().work_folder, "dagster_dev", process.pid):
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            status = process.wait(timeout=60)
+    raise typer.Exit(status)
+
+
+@app.command()
+def stop() -> None:
+    """End every process that the project started from this folder: Triton, the Dagster UI and all below them."""
+    from jec_assets.running import stop_recorded
+    from jec_assets.serving.triton import LocalTriton
+
+    settings = _settings()
+    ended = stop_recorded(settings.work_folder)
+    if LocalTriton(settings.work_folder).stop():
+        ended.append("triton")
+    console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
+def settings(json_output: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Show every setting: its variable, its value now and what it means."""
+    from rich.table import Table
+
+    from jec_assets.settings import Settings
+
+    now = _settings()
+    if json_output:
+        print(json.dumps(now.model_dump(mode="json"), indent=1))  # noqa: T201
+        return
+    table = Table("variable", "value", "meaning")
+    for name, field in Settings.model_fields.items():
+        mark = "*" if f"JEC_{name.upper()}" in os.environ else ""
+        table.add_row(f"JEC_{name.upper()}{mark}", str(getattr(now, name)), field.description or "")
+    Console().print(table)

@@ -1,0 +1,37 @@
+"""The jobs: what runs together, and in which partitions.
+
+Belongs here: selections of assets and their tags. `calibration` is for one machine: every asset in one run, the trials
+as a range of partitions named by tags, so that `dagster job execute -j calibration` needs no further word.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from jec_assets.search.sampler import trial_key
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+    from jec_assets.settings import Settings
+
+# On the console, what the assets say; Dagster's own events are in the UI.
+CONSOLE = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+
+
+def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
+    """All jobs."""
+    whole_range = {
+        "dagster/asset_partition_range_start": trial_key(0),
+        "dagster/asset_partition_range_end": trial_key(settings.trials - 1),
+    }
+    calibration = dg.define_asset_job(
+        "calibration",
+        selection=dg.AssetSelection.all(),
+        description="Everything, on one machine: from jet files to a served, benchmarked and reported calibration.",
+        tags=whole_range,
+        config=CONSOLE,
+    )
+    return [calibration]

@@ -1,0 +1,87 @@
+"""Assets from best models to the model repository: F/best_model -> onnx_repository."""
+
+import dagster as dg
+
+from jec_assets import serving
+from jec_assets.defs.jets import validation_jets
+from jec_assets.defs.metadata import Metadata, markdown_table
+from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.jets.dataset import load_split
+from jec_assets.search.best import load_best, load_best_network
+from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
+from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.served import publish_releases
+from jec_assets.storage import code_digest, digest_of
+
+CODE_VERSION = code_digest(serving)
+PROMOTED = "candidates_are_promoted"
+
+
+def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
+    """The model repository of these families."""
+    repository_key = dg.AssetKey("onnx_repository")
+
+    @dg.asset(
+        key=repository_key,
+        group_name="serving",
+        kinds={"onnx"},
+        code_version=CODE_VERSION,
+        deps=[*(dg.AssetKey([family, "best_model"]) for family in families), validation_jets],
+        check_specs=[
+            dg.AssetCheckSpec(
+                PROMOTED,
+                asset=repository_key,
+                description="Every best model is at least as good as what was served, within the uncertainty. "
+                "Otherwise the served version stays.",
+            )
+        ],
+    )
+    def onnx_repository(
+        context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+    ) -> dg.MaterializeResult:
+        """Best models as ONNX, compared with torch on real jets, one numbered version per published model."""
+        repository = ModelRepository(storage)
+        validation = load_split(storage, "validation")
+        policy = ReleasePolicy(settings.bootstrap_resamples, settings.seed, InstanceSettings())
+        releases = []
+        for family in families:
+            best = load_best(storage, family)
+            candidate = Candidate(best, load_best_network(storage, best))
+            releases.append(release(repository, candidate, validation, policy))
+            context.log.info(f"{family}: {_said(releases[-1])}")
+        publish_releases(storage, releases)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(digest_of([each.model.onnx_digest for each in releases])),
+            metadata=_metadata(repository, releases),
+            check_results=[_promotion_check(releases)],
+        )
+
+    return [onnx_repository]
+
+
+def _said(each: Release) -> str:
+    outcome = "published as" if each.promotion.promoted else "kept"
+    return f"{each.promotion.reason}; {outcome} version {each.model.version}"
+
+
+def _metadata(repository: ModelRepository, releases: list[Release]) -> Metadata:
+    rows = [
+        (each.model.family, each.model.version, f"{each.export.max_abs_difference:.1e}", each.promotion.reason)
+        for each in releases
+    ]
+    return {
+        "uri": repository.uri,
+        "models": markdown_table(["model", "version", "largest |ONNX - torch|", "promotion"], rows),
+    }
+
+
+def _promotion_check(releases: list[Release]) -> dg.AssetCheckResult:
+    refused = [each for each in releases if not each.promotion.promoted]
+    reasons = "\n".join(f"{each.model.family}: {each.promotion.reason}" for each in refused)
+    return dg.AssetCheckResult(
+        passed=not refused,
+        check_name=PROMOTED,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"refused": reasons or "none"},
+    )

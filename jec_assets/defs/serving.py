@@ -1,0 +1,75 @@
+"""Assets of the endpoint: onnx_repository -> served_endpoint -> latency_benchmark."""
+
+from dataclasses import asdict
+
+import dagster as dg
+
+from jec_assets import serving
+from jec_assets.defs.metadata import markdown_table, report_metadata
+from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.jets.dataset import load_split
+from jec_assets.reports.latency import latency_report
+from jec_assets.reports.publishing import publish
+from jec_assets.serving.endpoint import Endpoint, existing_endpoint, load
+from jec_assets.serving.latency import LatencyPlan, measure
+from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.selftest import self_test
+from jec_assets.serving.served import load_endpoint, publish_endpoint
+from jec_assets.serving.triton import LocalTriton
+from jec_assets.settings import Settings
+from jec_assets.storage import code_digest, digest_of
+
+CODE_VERSION = code_digest(serving)
+GROUP = "serving"
+SELF_TEST_JETS = 256
+
+
+@dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=["onnx_repository", "test_jets"])
+def served_endpoint(
+    context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+) -> dg.MaterializeResult:
+    """A running Triton with every published model loaded, whose answers equal ONNX Runtime's on real jets.
+
+    It stays up after the run, until `make stop`.
+    """
+    repository = ModelRepository(storage)
+    endpoint = _endpoint(settings, repository)
+    models = [model for model in map(repository.current, settings.families) if model is not None]
+    load(endpoint, models)
+    jets = load_split(storage, "test").packed.slice(0, SELF_TEST_JETS)
+    tests = [self_test(endpoint, repository, model, jets) for model in models]
+    publish_endpoint(storage, endpoint)
+    context.log.info(f"{endpoint.url} serves {', '.join(f'{each.family} {each.version}' for each in tests)}")
+    rows = [tuple(asdict(each).values()) for each in tests]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest_of([model.onnx_digest for model in models])),
+        metadata={
+            "url": dg.MetadataValue.url(endpoint.url),
+            "grpc": endpoint.grpc,
+            "self_test": markdown_table(["model", "version", "jets", "largest |served - computed here|"], rows),
+        },
+    )
+
+
+@dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=[served_endpoint, "test_jets"])
+def latency_benchmark(
+    context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+) -> dg.MaterializeResult:
+    """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
+    endpoint = load_endpoint(storage)
+    plan = LatencyPlan(repetitions=settings.latency_repetitions, seed=settings.seed)
+    latencies = measure(endpoint, settings.families, load_split(storage, "test").packed, plan, context.log.info)
+    report = latency_report(latencies)
+    published = publish(storage, report, {"endpoint": endpoint.url})
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(published.digest), metadata=report_metadata(storage, report)
+    )
+
+
+ASSETS = [served_endpoint, latency_benchmark]
+
+
+def _endpoint(settings: Settings, repository: ModelRepository) -> Endpoint:
+    if settings.endpoint == "url":
+        return existing_endpoint(settings.endpoint_url, settings.endpoint_grpc_url)
+    return LocalTriton(settings.work_folder).start_or_reuse(repository.uri)

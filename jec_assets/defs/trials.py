@@ -1,0 +1,153 @@
+"""Assets of a model family: train_jets, validation_jets -> F/trial_model [a partition a trial] -> F/best_model."""
+
+import dagster as dg
+
+from jec_assets.defs.jets import train_jets, validation_jets
+from jec_assets.defs.metadata import Metadata, markdown_table
+from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.jets.dataset import load_split
+from jec_assets.jets.splits import load_split_record
+from jec_assets.models.families import Family, family_named
+from jec_assets.search.best import BestModel, publish_best
+from jec_assets.search.provenance import InputDigests, TrainingBudget, code_version
+from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
+from jec_assets.search.sampler import plan_trial, trial_key
+from jec_assets.search.study import Choice, choose_best
+from jec_assets.search.trial import Study, TrialInputs, run_trial
+from jec_assets.settings import Settings
+from jec_assets.storage import Storage, digest_of
+from jec_assets.training.progress import Reporter
+
+CODE_VERSION = code_version()
+
+
+def trial_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
+    """One partition per trial: 000, 001, ... The same for all families, as a job has one partitions definition."""
+    return dg.StaticPartitionsDefinition([trial_key(number) for number in range(settings.trials)])
+
+
+def family_assets(name: str, partitions: dg.StaticPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """trial_model and best_model of one family."""
+    family = family_named(name)
+    trial_model = _trial_model(family, partitions)
+    return [trial_model, _best_model(family, trial_model)]
+
+
+def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[family.name, "trial_model"],
+        group_name=family.name,
+        kinds={"pytorch"},
+        code_version=CODE_VERSION,
+        deps=[train_jets, validation_jets],
+        partitions_def=partitions,
+        description=f"A {family.title} trained with one trial's hyperparameters; trial 000 is the published optimum.",
+    )
+    def trial_model(
+        context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+    ) -> dg.MaterializeResult:
+        study = _study(settings, storage)
+        records = []
+        for key in context.partition_keys:
+            plan = plan_trial(family.name, settings.seed, int(key))
+            context.log.info(f"{family.title} trial {key}: {plan.optimizer}, {plan.hyperparameters}")
+            record = run_trial(study, plan, _progress_lines(context, f"{family.title} trial {key}"))
+            context.log.info(f"{family.title} trial {key}: {_outcome(record)}")
+            _mirror(context, key, record)
+            records.append(record)
+        return dg.MaterializeResult(data_version=dg.DataVersion(digest_of([_version(record) for record in records])))
+
+    return trial_model
+
+
+def _progress_lines(context: dg.AssetExecutionContext, label: str) -> Reporter:
+    return lambda progress: context.log.info(f"{label}: {progress}")
+
+
+def _study(settings: Settings, storage: Storage) -> Study:
+    train, validation = load_split(storage, "train"), load_split(storage, "validation")
+    inputs = TrialInputs(train.packed, validation.packed, train.split.digest, validation.split.digest, train.features)
+    budget = TrainingBudget(settings.epochs, settings.batch_size, settings.seed)
+    return Study(storage, inputs, budget, settings.threads, settings.work_folder / "tensorboard")
+
+
+def _mirror(context: dg.AssetExecutionContext, key: str, record: TrialRecord) -> None:
+    """Show a record in Dagster: now, so that it survives a later trial's failure, and in the step's own event."""
+    metadata = _record_metadata(record)
+    if len(context.partition_keys) > 1:
+        tags = {"dagster/data_version": _version(record)}
+        event = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags)
+        context.log_event(event)
+    context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _version(record: TrialRecord) -> str:
+    return record.weights_digest if isinstance(record, FinishedTrial) else record.trial_digest
+
+
+def _outcome(record: TrialRecord) -> str:
+    if isinstance(record, FinishedTrial):
+        return f"validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}, {record.seconds:.0f} s"
+    return f"failed: {record.error}"
+
+
+def _record_metadata(record: TrialRecord) -> Metadata:
+    metadata: Metadata = {
+        "status": record.status,
+        "optimizer": record.optimizer,
+        "learning_rate": record.learning_rate,
+        **record.hyperparameters,
+        "seconds": round(record.seconds, 1),
+        "trial_digest": record.trial_digest,
+    }
+    if not isinstance(record, FinishedTrial):
+        return {**metadata, "error": record.error}
+    history = [
+        (e.epoch, f"{e.training_loss:.5f}", f"{e.validation_loss:.5f}", f"{e.learning_rate:.2e}")
+        for e in record.history
+    ]
+    return {
+        **metadata,
+        "validation_loss": record.validation_loss,
+        "best_epoch": record.best_epoch,
+        "parameters": record.parameters,
+        "device": record.device,
+        "weights": record.weights_key,
+        "history": markdown_table(["epoch", "training loss", "validation loss", "learning rate"], history),
+    }
+
+
+def _best_model(family: Family, trial_model: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=[family.name, "best_model"],
+        group_name=family.name,
+        kinds={"pytorch", "safetensors"},
+        code_version=CODE_VERSION,
+        # Records in storage, not Dagster's events, say which trials are done: see docs/architecture.md.
+        deps=[dg.AssetDep(trial_model, partition_mapping=dg.AllPartitionMapping()), train_jets, validation_jets],
+        description=f"The {family.title} of lowest validation loss among the trials made of the current jets and code.",
+    )
+    def best_model(storage: StorageParam) -> dg.MaterializeResult:
+        splits = [load_split_record(storage, name)[0] for name in ("train", "validation")]
+        current = InputDigests(splits[0].digest, splits[1].digest, splits[0].feature_set, code_version())
+        choice = choose_best(read_records(storage, family.name), current)
+        best = publish_best(storage, choice)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(best.weights_digest), metadata=_best_metadata(best, choice)
+        )
+
+    return best_model
+
+
+def _best_metadata(best: BestModel, choice: Choice) -> Metadata:
+    ranked = sorted(choice.candidates, key=lambda record: record.validation_loss)
+    rows = [(trial_key(record.number), f"{record.validation_loss:.5f}", record.optimizer) for record in ranked]
+    return {
+        "trial": trial_key(best.trial),
+        "validation_loss": best.validation_loss,
+        "parameters": best.parameters,
+        "candidates": markdown_table(["trial", "validation loss", "optimizer"], rows),
+        "stale_trials": ", ".join(map(trial_key, best.stale)) or "none",
+        "failed_trials": ", ".join(map(trial_key, best.failed)) or "none",
+        "weights": best.weights_key,
+    }

@@ -1,0 +1,66 @@
+"""Applying networks to jets: the table that every evaluation starts from.
+
+Belongs here: predicting, and where the table lies. Does not belong here: reading it as arrays (`calibrated_jets.py`)
+and what is computed from it.
+
+    calibrated_test_jets/<digest>.parquet
+    calibrated_test_jets.json              the pointer: the table, and the digests of jets and networks it is made of
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from jec_assets.evaluation.calibrated_jets import LOG_FACTOR_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jec_assets.jets.dataset import SplitJets
+    from jec_assets.models.network import JetNetwork
+    from jec_assets.storage import Storage
+
+POINTER = "calibrated_test_jets.json"
+
+
+@dataclass(frozen=True)
+class CalibratedTable:
+    """A published table. networks: digest of each family's weights."""
+
+    key: str
+    digest: str
+    jets: int
+    split_digest: str
+    networks: dict[str, str]
+
+
+def calibrate(jets: SplitJets, networks: Mapping[str, JetNetwork]) -> pl.DataFrame:
+    """The jets' table with a column `log_factor_<family>` per network: predicted log(genJetPt / jetPt)."""
+    from jec_assets.models.prediction import predict
+
+    predictions = {
+        f"{LOG_FACTOR_PREFIX}{family}": predict(network, jets.packed) for family, network in networks.items()
+    }
+    return jets.table.with_columns(pl.Series(name, values) for name, values in predictions.items())
+
+
+def publish_calibrated(
+    storage: Storage, table: pl.DataFrame, split_digest: str, networks: Mapping[str, str]
+) -> CalibratedTable:
+    """Publish a table under its digest, then its pointer."""
+    buffer = BytesIO()
+    table.write_parquet(buffer, compression="zstd")
+    artifact = storage.publish_named_by_digest("calibrated_test_jets", ".parquet", buffer.getvalue())
+    published = CalibratedTable(artifact.key, artifact.digest, len(table), split_digest, dict(networks))
+    storage.publish_json(POINTER, asdict(published))
+    return published
+
+
+def load_calibrated(storage: Storage) -> tuple[CalibratedTable, pl.DataFrame]:
+    """The published table; ArtifactMissingError where `calibrated_test_jets` was not materialized."""
+    published = CalibratedTable(**storage.read_json(POINTER))
+    return published, pl.read_parquet(BytesIO(storage.read_bytes(published.key)))

@@ -1,0 +1,61 @@
+"""What is served now, for the steps and people that come after: the endpoint's address and the last releases.
+
+Belongs here: two small records in storage. Does not belong here: asking the server (`endpoint.py`) or the repository
+(`repository.py`).
+
+    served_endpoint.json
+    releases/<family>.json
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from jec_assets.serving.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jec_assets.serving.release import Release
+    from jec_assets.storage import Storage
+
+ENDPOINT_KEY = "served_endpoint.json"
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """How the last candidate of a family fared: the version that is served since, and whether it is the candidate."""
+
+    family: str
+    version: int
+    network_digest: str
+    promoted: bool
+    reason: str
+
+
+def publish_endpoint(storage: Storage, endpoint: Endpoint) -> None:
+    """Record where models are served."""
+    storage.publish_json(ENDPOINT_KEY, {**asdict(endpoint), "url": endpoint.url})
+
+
+def load_endpoint(storage: Storage) -> Endpoint:
+    """The recorded endpoint; ArtifactMissingError where `served_endpoint` was not materialized."""
+    record = dict(storage.read_json(ENDPOINT_KEY))
+    del record["url"]
+    return Endpoint(**record)
+
+
+def publish_releases(storage: Storage, releases: Sequence[Release]) -> None:
+    """Record how each candidate fared."""
+    for each in releases:
+        card, promotion = each.model.card, each.promotion
+        record = ReleaseRecord(
+            card.family, each.model.version, card.network_digest, promotion.promoted, promotion.reason
+        )
+        storage.publish_json(f"releases/{card.family}.json", asdict(record))
+
+
+def load_release(storage: Storage, family: str) -> ReleaseRecord:
+    """A family's last release; ArtifactMissingError where `onnx_repository` was not materialized."""
+    return ReleaseRecord(**storage.read_json(f"releases/{family}.json"))
