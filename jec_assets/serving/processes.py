@@ -1,0 +1,88 @@
+"""Processes that outlive the one that starts them.
+
+Belongs here: starting, recognizing and ending them, and what they leave behind. Does not belong here: what they are for
+(`triton.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+LOOPBACK = "127.0.0.1"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps it
+
+
+def free_ports(number: int) -> list[int]:
+    """Different ports of this machine's loopback address that nothing listens on now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def spawn(arguments: list[str], environment: Mapping[str, str], log: Path) -> psutil.Process:
+    """Start a program in a session of its own, without input, its output in a file that is begun anew.
+
+    Neither the end of this process nor an interrupt from its terminal reaches the program.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    pid = os.posix_spawn(
+        arguments[0],
+        arguments,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), writing, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return psutil.Process(pid)
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether it still runs; one that ended and that nobody has waited for doesn't."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def find(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:
+    """Processes of this machine whose command line matches."""
+    return [process for process in psutil.process_iter(["cmdline"]) if matches(process.info["cmdline"] or [])]
+
+
+def end(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Ask processes to end, and kill those that haven't after so many seconds; returns when they are gone."""
+    running = [process for process in processes if is_running(process)]
+    for process in running:
+        _ignoring_the_gone(process.terminate)
+    _, stubborn = psutil.wait_procs(running, timeout=seconds)
+    for process in stubborn:
+        _ignoring_the_gone(process.kill)
+    psutil.wait_procs(stubborn, timeout=seconds)
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove shared memory that killed processes left behind, by the prefix of its names."""
+    for region in SHARED_MEMORY.glob(f"{prefix}*"):
+        region.unlink(missing_ok=True)
+
+
+def _ignoring_the_gone(signal: Callable[[], None]) -> None:
+    try:
+        signal()
+    except psutil.NoSuchProcess:
+        return

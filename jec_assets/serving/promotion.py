@@ -1,0 +1,70 @@
+"""May a candidate replace the model that is served?
+
+Belongs here: the decision from losses on the same jets. Does not belong here: computing losses (`jec_assets.training`)
+and publishing (`repository.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The decision. difference: mean loss of the candidate minus that of the served model, with its uncertainty; both 0
+    where nothing is served.
+    """
+
+    promoted: bool
+    reason: str
+    difference: float
+    uncertainty: float
+
+
+def decide(
+    served_losses: NDArray[np.floating] | None, candidate_losses: NDArray[np.floating], resamples: int, seed: int
+) -> Promotion:
+    """Promote a candidate that is not worse than the served model beyond the uncertainty of their difference.
+
+    Losses are per jet, (jets,), of the same validation jets in the same order; None where nothing is served. The
+    uncertainty is the standard deviation of the mean difference over `resamples` bootstrap samples of jets, each drawn
+    for both models at
+    once: what a jet adds to both losses cancels. Raises ValueError for no jets, unequal numbers of them or losses that
+    aren't finite.
+    """
+    _check(candidate_losses, "candidate")
+    if served_losses is None:
+        return Promotion(True, "nothing is served yet", 0.0, 0.0)
+    _check(served_losses, "served")
+    if served_losses.shape != candidate_losses.shape:
+        raise ValueError(
+            f"losses of {len(served_losses)} and {len(candidate_losses)} jets can't be compared: "
+            "evaluate both models on the same jets"
+        )
+    differences = candidate_losses.astype(np.float64) - served_losses.astype(np.float64)
+    difference = float(differences.mean())
+    uncertainty = _bootstrap_uncertainty(differences, resamples, seed)
+    promoted = difference <= uncertainty
+    verdict = "not worse" if promoted else "worse"
+    reason = f"{verdict} than the served model: loss {difference:+.2e} with an uncertainty of {uncertainty:.1e}"
+    return Promotion(promoted, reason, difference, uncertainty)
+
+
+def _bootstrap_uncertainty(differences: NDArray[np.float64], resamples: int, seed: int) -> float:
+    random = np.random.default_rng(seed)
+    jets = len(differences)
+    means = [differences[random.integers(jets, size=jets)].mean() for _ in range(resamples)]
+    return float(np.std(means, ddof=1))
+
+
+def _check(losses: NDArray[np.floating], whose: str) -> None:
+    if losses.ndim != 1 or len(losses) == 0:
+        raise ValueError(f"the {whose} model's losses must be one per jet, (jets,), not {losses.shape}")
+    if not np.isfinite(losses).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(losses))} of the {whose} model's losses are not finite")

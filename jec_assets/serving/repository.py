@@ -1,0 +1,167 @@
+"""Triton's model repository under the storage root: one numbered version per published model.
+
+Belongs here: the layout, publishing, what is published now. Does not belong here: the decision to publish
+(`promotion.py`) and loading into a server (`endpoint.py`).
+
+    model_repository/<family>/config.pbtxt      names the version that is served: the pointer, replaced last
+    model_repository/<family>/<N>/model.json    where the model comes from
+    model_repository/<family>/<N>/model.onnx    written last in its folder: a version without it is not one
+
+Triton reads exactly this folder, and ignores the files that it doesn't know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jec_assets.serving.config import InstanceSettings, ModelConfigError, config_pbtxt, served_version
+from jec_assets.storage import digest_bytes
+
+if TYPE_CHECKING:
+    from jec_assets.storage import Storage
+
+ROOT = "model_repository"
+
+
+class BrokenRepositoryError(RuntimeError):
+    """The repository holds something that this project doesn't leave behind; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Where a model comes from and what it wants.
+
+    network_digest: of the network's safetensors, the model's identity. particle_features, jet_features: names, in the
+    order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
+    export_difference: the largest |ONNX - torch| seen. package_versions: of what made it.
+    """
+
+    family: str
+    network_digest: str
+    feature_set: str
+    particle_features: tuple[str, ...]
+    jet_features: tuple[str, ...]
+    data_digests: dict[str, str]
+    losses: dict[str, float]
+    export_difference: float
+    package_versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A version in the repository. `published` is ISO 8601, UTC."""
+
+    card: ModelCard
+    version: int
+    onnx_digest: str
+    published: str
+
+    @property
+    def family(self) -> str:
+        """The model's name in Triton."""
+        return self.card.family
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PublishedModel:
+        """The inverse of `to_dict`; KeyError or TypeError for anything else."""
+        names = {"particle_features": tuple(values["card"]["particle_features"])}
+        names["jet_features"] = tuple(values["card"]["jet_features"])
+        return cls(**{**values, "card": ModelCard(**{**values["card"], **names})})
+
+
+@dataclass(frozen=True)
+class ModelRepository:
+    """The repository under a storage root. One writer at a time, any number of readers."""
+
+    storage: Storage
+
+    @property
+    def uri(self) -> str:
+        """Address of the folder that Triton is to read."""
+        return self.storage.uri(ROOT)
+
+    def versions(self, family: str) -> tuple[int, ...]:
+        """Whole versions of a family, rising; a folder whose model was never written is none."""
+        folder = self.storage.base / ROOT / family
+        if not folder.exists():
+            return ()
+        numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+        return tuple(number for number in numbers if self.storage.exists(_model_key(family, number)))
+
+    def current(self, family: str) -> PublishedModel | None:
+        """The version that is served, None if the family was never published; BrokenRepositoryError if it's damaged."""
+        key = _config_key(family)
+        if not self.storage.exists(key):
+            return None
+        try:
+            version = served_version(self.storage.read_bytes(key))
+        except ModelConfigError as error:
+            raise BrokenRepositoryError(f"{self.storage.uri(key)}: {error}; remove it and publish again") from error
+        return self.model(family, version)
+
+    def model(self, family: str, version: int) -> PublishedModel:
+        """A version's record; BrokenRepositoryError where the version isn't whole."""
+        if not self.storage.exists(_model_key(family, version)):
+            raise BrokenRepositoryError(
+                f"{self.storage.uri(_model_key(family, version))} is missing: publish the family again"
+            )
+        try:
+            return PublishedModel.from_dict(self.storage.read_json(_record_key(family, version)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenRepositoryError(
+                f"{self.storage.uri(_record_key(family, version))} is no model record ({error!r}): remove this version"
+            ) from error
+
+    def onnx(self, model: PublishedModel) -> bytes:
+        """The model's ONNX file; BrokenRepositoryError if its digest isn't the published one."""
+        key = _model_key(model.family, model.version)
+        data = self.storage.read_bytes(key)
+        if digest_bytes(data) != model.onnx_digest:
+            raise BrokenRepositoryError(f"{self.storage.uri(key)} is damaged: its digest is not {model.onnx_digest}")
+        return data
+
+    def publish(self, card: ModelCard, onnx: bytes, settings: InstanceSettings) -> PublishedModel:
+        """Make this the version that is served.
+
+        A network that was published before keeps its number. An interrupted attempt left a folder without a model, or a
+        whole
+        version that nothing names: the number is used again, or the version found.
+        """
+        published = self._find(card) or self._write_version(card, onnx)
+        config = config_pbtxt(
+            card.family, published.version, (len(card.particle_features), len(card.jet_features)), settings
+        )
+        key = _config_key(card.family)
+        # Triton reloads a model whose files are newer, even with the same content.
+        if not (self.storage.exists(key) and self.storage.read_bytes(key) == config):
+            self.storage.publish_bytes(key, config)
+        return published
+
+    def _find(self, card: ModelCard) -> PublishedModel | None:
+        models = (self.model(card.family, version) for version in reversed(self.versions(card.family)))
+        return next((model for model in models if model.card.network_digest == card.network_digest), None)
+
+    def _write_version(self, card: ModelCard, onnx: bytes) -> PublishedModel:
+        version = max(self.versions(card.family), default=0) + 1
+        published = PublishedModel(card, version, digest_bytes(onnx), datetime.now(UTC).isoformat(timespec="seconds"))
+        self.storage.publish_json(_record_key(card.family, version), published.to_dict())
+        self.storage.publish_bytes(_model_key(card.family, version), onnx)
+        return published
+
+
+def _config_key(family: str) -> str:
+    return f"{ROOT}/{family}/config.pbtxt"
+
+
+def _record_key(family: str, version: int) -> str:
+    return f"{ROOT}/{family}/{version}/model.json"
+
+
+def _model_key(family: str, version: int) -> str:
+    return f"{ROOT}/{family}/{version}/model.onnx"

@@ -1,0 +1,57 @@
+"""Does the server answer what the published model computes?
+
+Belongs here: the comparison, over every protocol. Does not belong here: loading models (`endpoint.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jec_assets.serving.client import JetClient
+from jec_assets.serving.endpoint import EndpointError
+from jec_assets.serving.runtime import inference_session
+from jec_assets.serving.transport import PROTOCOLS
+
+if TYPE_CHECKING:
+    from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.repository import ModelRepository, PublishedModel
+
+TOLERANCE = 1e-6  # of the prediction; the same library on the same machine gives 0
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What was compared: the served version and the largest |served - computed here| over so many jets."""
+
+    family: str
+    version: int
+    jets: int
+    max_abs_difference: float
+
+
+def self_test(endpoint: Endpoint, repository: ModelRepository, model: PublishedModel, jets: PackedJets) -> SelfTest:
+    """Compare the server's answers, over HTTP and gRPC, with ONNX Runtime in this process on the same published file.
+
+    Raises EndpointError if another version is served or an answer differs by more than TOLERANCE.
+    """
+    computed = inference_session(repository.onnx(model), threads=1).predict(jets)
+    largest = 0.0
+    for protocol in PROTOCOLS:
+        with JetClient.of(endpoint, protocol) as client:
+            versions = client.model(model.family).versions
+            if versions != (model.version,):
+                raise EndpointError(
+                    f"{endpoint.url} serves versions {versions} of {model.family}; published is {model.version}"
+                )
+            difference = float(np.abs(client.log_factors(model.family, jets) - computed).max())
+        if not difference <= TOLERANCE:  # NaN fails too
+            raise EndpointError(
+                f"{endpoint.url} answers {model.family} over {protocol} {difference:.3g} away from what the published "
+                f"model computes (allowed: {TOLERANCE:g})"
+            )
+        largest = max(largest, difference)
+    return SelfTest(model.family, model.version, len(jets), largest)

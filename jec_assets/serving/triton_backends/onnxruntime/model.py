@@ -1,0 +1,118 @@
+"""Triton's backend `onnxruntime`, in Python: serves the ONNX models of a repository where Triton has no native one.
+
+Belongs here: what Triton calls. Does not belong here: sessions (`jec_assets.serving.runtime`) and checks of a batch
+(`jec_assets.serving.tensors`), which this runs in the process that Triton starts for each instance of a model.
+
+A copy of this file lies in Triton's folder of backends. It reads the same `config.pbtxt` as the native backend, so a
+repository moves from one to the other unchanged.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
+
+from jec_assets.serving.config import THREADS_PARAMETER
+from jec_assets.serving.runtime import CPU, CUDA, JetSession, inference_session
+from jec_assets.serving.tensors import INPUTS, JETS, LOG_FACTOR, PARTICLES, BatchError, PaddedJets, concatenate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Triton renames a consumed capsule otherwise than the DLPack standard says, and NumPy complains on every answer.
+CONSUMED = b"used_dltensor"
+rename_capsule = ctypes.pythonapi.PyCapsule_SetName
+rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
+
+
+class SelfTestError(RuntimeError):
+    """The backend can't answer what it should; the model isn't served."""
+
+
+class TritonPythonModel:
+    """One instance of one version of a model; the methods' names and arguments are Triton's."""
+
+    session: JetSession
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the model and try it; Triton reports an exception as the reason why it is not served."""
+        config = json.loads(args["model_config"])
+        file = config["default_model_filename"] or "model.onnx"
+        model = Path(args["model_repository"]) / args["model_version"] / file
+        threads = int(config["parameters"][THREADS_PARAMETER]["string_value"])
+        providers = CUDA if args["model_instance_kind"] == "GPU" else CPU
+        self.session = inference_session(model.read_bytes(), threads, providers)
+        self._check_configured(config)
+        self._check_answers()
+        used = ", ".join(self.session.providers)
+        pb_utils.Logger.log_info(f"{args['model_name']} version {args['model_version']}: {used}, {threads} threads")
+
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
+        """Answer the requests that Triton put together with one run; one that is at fault gets an error of its own."""
+        checked = [_checked_batch(request) for request in requests]
+        batches = [batch for batch in checked if isinstance(batch, PaddedJets)]
+        answers = iter(self._answers(batches))
+        return [_response(next(answers)) if isinstance(batch, PaddedJets) else _refusal(batch) for batch in checked]
+
+    def _answers(self, batches: list[PaddedJets]) -> list[NDArray[np.float32]]:
+        if not batches:
+            return []
+        # Triton puts requests together only where they have the same number of slots.
+        answer = self.session.log_factors(concatenate(batches))
+        return np.split(answer, np.cumsum([len(batch) for batch in batches])[:-1])
+
+    def _check_configured(self, config: dict[str, Any]) -> None:
+        widths = {tensor["name"]: int(tensor["dims"][-1]) for tensor in config["input"]}
+        configured = widths[PARTICLES], widths[JETS]
+        if configured != self.session.feature_counts:
+            raise SelfTestError(
+                f"config.pbtxt says {configured} particle and jet features, the model has {self.session.feature_counts}"
+            )
+
+    def _check_answers(self) -> None:
+        """One small batch all the way that an answer goes: NumPy releases have broken parts of it without a word."""
+        particle_features, jet_features = self.session.feature_counts
+        batch = PaddedJets(
+            np.zeros((2, 3, particle_features), np.float32),
+            np.array([[1], [3]], np.int64),
+            np.zeros((2, jet_features), np.float32),
+        )
+        answer = self.session.log_factors(batch)
+        sent = _array(_output(answer))
+        if answer.shape != (2, 1) or not np.isfinite(answer).all() or not np.array_equal(sent, answer):
+            raise SelfTestError(f"the model answers {answer.tolist()}, of which Triton would send {sent.tolist()}")
+
+
+def _checked_batch(request: pb_utils.InferenceRequest) -> PaddedJets | BatchError:
+    batch = PaddedJets(*(_array(pb_utils.get_input_tensor_by_name(request, name)) for name in INPUTS))
+    try:
+        batch.check()
+    except BatchError as error:
+        return error
+    return batch
+
+
+def _response(answer: NDArray[np.float32]) -> pb_utils.InferenceResponse:
+    return pb_utils.InferenceResponse([_output(answer)])
+
+
+def _refusal(error: BatchError) -> pb_utils.InferenceResponse:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
+
+
+def _array(tensor: pb_utils.Tensor) -> NDArray[Any]:
+    # With NumPy 2 as_numpy() gives the right shape filled with the tensor's first value.
+    return np.from_dlpack(tensor)
+
+
+def _output(answer: NDArray[np.float32]) -> pb_utils.Tensor:
+    # With NumPy 2 Tensor(name, array) sends nothing at all, with HTTP status 200.
+    capsule = answer.__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(LOG_FACTOR, capsule)
+    rename_capsule(capsule, CONSUMED)
+    return tensor
