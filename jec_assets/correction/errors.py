@@ -1,0 +1,11 @@
+"""What can go wrong with a correction, as exceptions."""
+
+from __future__ import annotations
+
+
+class CorrectionError(ValueError):
+    """A correction's tables make no sense; the message names the table and the bin."""
+
+
+class TooFewJetsError(CorrectionError):
+    """A bin holds too few jets to derive a correction from."""
