@@ -30,8 +30,8 @@ class ModelConfigError(ValueError):
 class InstanceSettings:
     """How a model is run by the server.
 
-    threads: of one instance, for one batch (0: one per core). instances: batches computed at once. max_batch_size:
-    jets.
+    threads: of one instance, for one batch (0: one per core). instances: batches computed at once.
+    max_batch_size: jets in a batch.
     """
 
     threads: int = 1

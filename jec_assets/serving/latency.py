@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ import polars as pl
 
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.tensors import PaddedJets
-from jec_assets.serving.transport import PROTOCOLS, Protocol, ServerStatistics
+from jec_assets.serving.transport import PROTOCOLS, ServerStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 BATCH_SIZES = tuple(2**power for power in range(1, 11))
 FEWEST = 2  # repetitions, however slow
+WARM_UP, WARM_UP_BATCH = 3, 64
 PERCENTILES = (50, 95, 99)
+Row = dict[str, float]
 SCHEMA = {
     "family": pl.String,
     "protocol": pl.String,
@@ -56,13 +59,6 @@ class LatencyPlan:
     seed: int = 1
 
 
-@dataclass(frozen=True)
-class _Cell:
-    family: str
-    protocol: Protocol
-    batch_size: int
-
-
 def measure(
     endpoint: Endpoint,
     families: Sequence[str],
@@ -70,62 +66,63 @@ def measure(
     plan: LatencyPlan,
     progress: Callable[[str], None],
 ) -> pl.DataFrame:
-    """One row per family, protocol and batch size; columns as in SCHEMA, times in milliseconds, means where not said
-    otherwise.
+    """One row per family, protocol and batch size, with the columns of SCHEMA; times are means unless named otherwise.
 
-    Every request holds other random jets of `jets`, the same ones for each protocol and family. Statistics are the
-    server's
-    for the model: nobody else should be using it. `progress` gets a line per row.
+    Every request holds other random jets of `jets`, the same ones for each protocol and family. Compute and queue come
+    from the server's statistics of the model, so nobody else should be using it. `progress` gets a line per row.
     """
     rows = []
     for protocol in PROTOCOLS:
         with JetClient.of(endpoint, protocol) as client:
             for family in families:
-                _warm_up(client, family, jets, plan)
-                for batch_size in plan.batch_sizes:
-                    row = _measure_cell(client, _Cell(family, protocol, batch_size), jets, plan)
-                    rows.append(row)
+                for row in _measure_family(client, family, jets, plan):
+                    rows.append({"family": family, "protocol": protocol, **row})
                     progress(
-                        f"{family} {protocol} batch {batch_size}: {row['round_trip_mean_ms']:.2f} ms, "
+                        f"{family} {protocol} batch {row['batch_size']}: {row['round_trip_mean_ms']:.2f} ms, "
                         f"{row['repetitions']} times"
                     )
     return pl.DataFrame(rows, SCHEMA, orient="row")
 
 
-def _warm_up(client: JetClient, family: str, jets: PackedJets, plan: LatencyPlan) -> None:
-    """The first requests find the connection closed and the model's memory not yet allocated."""
-    sizes = [size for size in plan.batch_sizes if size <= 64] or [min(plan.batch_sizes)]
-    for size in (sizes[0], sizes[-1]):
-        client.answer(family, next(_random_batches(jets, size, plan.seed)))
+def _measure_family(client: JetClient, family: str, jets: PackedJets, plan: LatencyPlan) -> Iterator[Row]:
+    # The first requests find the connection closed and the model's memory not yet allocated.
+    before = client.statistics(family)
+    for batch in islice(_random_batches(jets, WARM_UP_BATCH, plan.seed), WARM_UP):
+        client.answer(family, batch)
+    before = client.statistics(family, before.requests + WARM_UP)
+    for size in plan.batch_sizes:
+        round_trips = _round_trips(client, family, _random_batches(jets, size, plan.seed), plan)
+        after = client.statistics(family, before.requests + len(round_trips))
+        yield _row(size, round_trips, after - before)
+        before = after
 
 
-def _measure_cell(client: JetClient, cell: _Cell, jets: PackedJets, plan: LatencyPlan) -> dict[str, str | float]:
-    batches = _random_batches(jets, cell.batch_size, plan.seed)
-    before = client.statistics(cell.family)
+def _round_trips(
+    client: JetClient, family: str, batches: Iterator[PaddedJets], plan: LatencyPlan
+) -> NDArray[np.float64]:
+    """Seconds of each request."""
     round_trips: list[float] = []
     deadline = time.perf_counter() + plan.seconds
     while len(round_trips) < plan.repetitions and (len(round_trips) < FEWEST or time.perf_counter() < deadline):
         batch = next(batches)
         start = time.perf_counter()
-        client.answer(cell.family, batch)
+        client.answer(family, batch)
         round_trips.append(time.perf_counter() - start)
-    return _row(cell, np.array(round_trips), client.statistics(cell.family) - before)
+    return np.array(round_trips)
 
 
-def _row(cell: _Cell, round_trips: NDArray[np.float64], server: ServerStatistics) -> dict[str, str | float]:
+def _row(batch_size: int, round_trips: NDArray[np.float64], server: ServerStatistics) -> Row:
     mean, compute = round_trips.mean(), server.compute / server.requests
     percentiles = np.percentile(round_trips, PERCENTILES)
     return {
-        "family": cell.family,
-        "protocol": cell.protocol,
-        "batch_size": cell.batch_size,
+        "batch_size": batch_size,
         "repetitions": len(round_trips),
         "round_trip_mean_ms": 1e3 * mean,
         **{f"round_trip_p{which}_ms": 1e3 * value for which, value in zip(PERCENTILES, percentiles, strict=True)},
         "compute_ms": 1e3 * compute,
         "queue_ms": 1e3 * server.queue / server.requests,
         "overhead_ms": 1e3 * (mean - compute),
-        "jets_per_second": cell.batch_size / mean,
+        "jets_per_second": batch_size / mean,
     }
 
 

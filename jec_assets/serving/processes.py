@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 LOOPBACK = "127.0.0.1"
+KILLED_WITHIN = 10.0  # seconds that the kernel may take to end a killed process
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps it
 
 
@@ -52,11 +53,14 @@ def spawn(arguments: list[str], environment: Mapping[str, str], log: Path) -> ps
 
 
 def is_running(process: psutil.Process) -> bool:
-    """Whether it still runs; one that ended and that nobody has waited for doesn't."""
+    """Whether it still runs; a child of this process that ended is waited for, so that nothing is left of it."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return process.is_running()
+        process.wait(timeout=0)
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return False
+    return False
 
 
 def find(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:
@@ -64,15 +68,15 @@ def find(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if matches(process.info["cmdline"] or [])]
 
 
-def end(processes: Iterable[psutil.Process], seconds: float) -> None:
-    """Ask processes to end, and kill those that haven't after so many seconds; returns when they are gone."""
+def end(processes: Iterable[psutil.Process], patience: float) -> None:
+    """Ask processes to end and kill those that haven't after so many seconds; returns when they are gone."""
     running = [process for process in processes if is_running(process)]
     for process in running:
         _ignoring_the_gone(process.terminate)
-    _, stubborn = psutil.wait_procs(running, timeout=seconds)
+    _, stubborn = psutil.wait_procs(running, timeout=patience)
     for process in stubborn:
         _ignoring_the_gone(process.kill)
-    psutil.wait_procs(stubborn, timeout=seconds)
+    psutil.wait_procs(stubborn, timeout=KILLED_WITHIN)
 
 
 def remove_shared_memory(prefix: str) -> None:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Promotion:
-    """The decision. difference: mean loss of the candidate minus that of the served model, with its uncertainty; both 0
-    where nothing is served.
+    """The decision and its reason.
+
+    difference: mean loss of the candidate minus that of the served model, with its uncertainty; both 0 where
+    nothing is served.
     """
 
     promoted: bool
@@ -34,9 +36,8 @@ def decide(
 
     Losses are per jet, (jets,), of the same validation jets in the same order; None where nothing is served. The
     uncertainty is the standard deviation of the mean difference over `resamples` bootstrap samples of jets, each drawn
-    for both models at
-    once: what a jet adds to both losses cancels. Raises ValueError for no jets, unequal numbers of them or losses that
-    aren't finite.
+    for both models at once: what a jet adds to both losses cancels. Raises ValueError for no jets, unequal numbers of
+    them or losses that aren't finite.
     """
     _check(candidate_losses, "candidate")
     if served_losses is None:

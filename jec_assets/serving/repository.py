@@ -129,9 +129,8 @@ class ModelRepository:
     def publish(self, card: ModelCard, onnx: bytes, settings: InstanceSettings) -> PublishedModel:
         """Make this the version that is served.
 
-        A network that was published before keeps its number. An interrupted attempt left a folder without a model, or a
-        whole
-        version that nothing names: the number is used again, or the version found.
+        A network that was published before keeps its number. What an interrupted attempt left is a folder without a
+        model, whose number is used again, or a whole version that nothing names, which is found.
         """
         published = self._find(card) or self._write_version(card, onnx)
         config = config_pbtxt(

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 Protocol = Literal["http", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc")
 TRANSIENT_STATUS = {"429", "503", "StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # gRPC's own pauses before it connects again, ms; they begin at a second, longer than this client's pauses.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 TRITON_TYPES = {"float32": "FP32", "int64": "INT64"}
 
 
@@ -153,7 +161,7 @@ class GrpcTransport(Transport):
         import tritonclient.grpc
 
         super().__init__(tritonclient.grpc, address)
-        self._client = tritonclient.grpc.InferenceServerClient(address)
+        self._client = tritonclient.grpc.InferenceServerClient(address, channel_args=CHANNEL)
         self._timeout = timeout
 
     def close(self) -> None:

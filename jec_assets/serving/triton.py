@@ -149,9 +149,8 @@ class LocalTriton:
             f"--grpc-port={grpc}",
             f"--metrics-port={metrics}",
             "--allow-gpu-metrics=false",
-            # Versions are loaded when they are whole, by request, and one that fails keeps no other from being served.
+            # Versions are loaded by request when they are whole, and one that fails keeps no other from being served.
             "--model-control-mode=explicit",
-            "--exit-on-error=false",
             "--strict-readiness=false",
             # Every model has its configuration; guessing it costs a second per model.
             "--disable-auto-complete-config",
@@ -180,17 +179,15 @@ class LocalTriton:
         return "\n".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
 
     def _end(self) -> bool:
-        ours = find(self._is_ours)
-        end(ours, seconds=EXIT_TIMEOUT + 5)
+        servers = find(lambda command_line: self._backend_argument in command_line)
+        end(servers, patience=EXIT_TIMEOUT + 5)
+        # Models' processes end with their server, but not at once where that was killed.
+        stub = str(self.backends / "python" / "triton_python_backend_stub")
+        orphans = find(lambda command_line: command_line[:1] == [stub])
+        end(orphans, patience=0)
         remove_shared_memory(self._shared_memory)
         self._state_file.unlink(missing_ok=True)
-        return bool(ours)
-
-    def _is_ours(self, command_line: list[str]) -> bool:
-        # A model's process is the copy of Triton's stub in our folder.
-        return self._backend_argument in command_line or command_line[:1] == [
-            str(self.backends / "python" / "triton_python_backend_stub")
-        ]
+        return bool(servers or orphans)
 
     def _read_state(self) -> ServerState | None:
         if not self._state_file.exists():
