@@ -1,0 +1,114 @@
+"""The shape of the asset graph: keys, lineage, partitions, jobs; loading it costs little and touches nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from jec_assets.definitions import build_defs
+from jec_assets.settings import Settings
+
+LINEAGE = {
+    "jet_files": set(),
+    "filtered_jets": {"jet_files"},
+    "train_jets": {"filtered_jets"},
+    "validation_jets": {"filtered_jets"},
+    "test_jets": {"filtered_jets"},
+    "pfn/trial_model": {"train_jets", "validation_jets"},
+    "pfn/best_model": {"pfn/trial_model", "train_jets", "validation_jets"},
+    "particle_net/trial_model": {"train_jets", "validation_jets"},
+    "particle_net/best_model": {"particle_net/trial_model", "train_jets", "validation_jets"},
+    "onnx_repository": {"pfn/best_model", "particle_net/best_model", "validation_jets"},
+    "served_endpoint": {"onnx_repository", "test_jets"},
+    "latency_benchmark": {"served_endpoint", "test_jets"},
+    "calibrated_test_jets": {"pfn/best_model", "particle_net/best_model", "test_jets"},
+    "search_report": {"pfn/best_model", "particle_net/best_model", "test_jets"},
+    "dataset_report": {"train_jets", "validation_jets", "test_jets"},
+    "loss_report": {"calibrated_test_jets", "train_jets"},
+    "flavor_report": {"calibrated_test_jets"},
+    "resolution_report": {"calibrated_test_jets"},
+    "complexity_report": {"calibrated_test_jets"},
+    "calibration_report": {
+        "loss_report",
+        "flavor_report",
+        "resolution_report",
+        "search_report",
+        "complexity_report",
+        "dataset_report",
+        "latency_benchmark",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    return build_defs(Settings(trials=3)).get_repository_def()
+
+
+def test_lineage(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    lineage = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.materializable_asset_keys
+    }
+    assert lineage == LINEAGE
+
+
+def test_checks(repository: dg.RepositoryDefinition) -> None:
+    checks = {
+        check.name: repository.asset_graph.get(check).blocking for check in repository.asset_graph.asset_check_keys
+    }
+    assert checks == {"jets_fulfill_their_schema": True, "every_file_was_read": False, "candidates_are_promoted": False}
+
+
+def test_every_asset_says_what_it_is(repository: dg.RepositoryDefinition) -> None:
+    for key in repository.asset_graph.materializable_asset_keys:
+        node = repository.asset_graph.get(key)
+        assert node.description, key
+        assert node.group_name != "default", key
+        assert node.kinds, key
+        assert node.code_version, key
+        assert not node.owners, key
+
+
+def test_trials_are_partitions_numbered_by_a_setting() -> None:
+    graph = build_defs(Settings(trials=12)).get_repository_def().asset_graph
+    for family in ("pfn", "particle_net"):
+        partitions = graph.get(dg.AssetKey([family, "trial_model"])).partitions_def
+        assert partitions is not None
+        assert partitions.get_partition_keys()[::11] == ["000", "011"]
+
+
+def test_the_job_covers_every_asset_and_all_trials(repository: dg.RepositoryDefinition) -> None:
+    job = repository.get_job("calibration")
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(LINEAGE)
+    assert job.tags["dagster/asset_partition_range_start"] == "000"
+    assert job.tags["dagster/asset_partition_range_end"] == "002"
+
+
+def test_families_are_a_setting() -> None:
+    graph = build_defs(Settings(families=("pfn",))).get_repository_def().asset_graph
+    keys = {key.to_user_string() for key in graph.materializable_asset_keys}
+    assert keys == {key for key in LINEAGE if not key.startswith("particle_net/")}
+
+
+def test_loading_is_light_and_touches_nothing(tmp_path: Path) -> None:
+    heavy = ("torch", "uproot", "awkward", "onnx", "onnxruntime", "matplotlib", "sklearn", "optuna", "tritonclient")
+    code = f"import sys, jec_assets.definitions; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert loaded.stdout.strip() == "[]"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clashing_trio_imports_in_one_process() -> None:
+    code = "import dagster._grpc.server, tritonclient.grpc, onnx, torch, torch.utils.tensorboard, dagster_k8s"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
