@@ -28,6 +28,7 @@ VERSION = "0.7.0"
 # It asks for numpy<2, which nothing here needs: without its dependencies, and in a step of its own.
 INSTALL_COMMAND = f"pip install --no-deps {DISTRIBUTION}=={VERSION}"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON_LIBRARY = f"python{PYTHON}"
 
 
 class TritonMissingError(RuntimeError):
@@ -103,13 +104,16 @@ def fingerprint() -> str:
 
 def _python_library_folders() -> tuple[Path, ...]:
     """Folder of Python's shared library; none where the system's loader knows it; TritonMissingError without it."""
-    name = f"libpython{PYTHON}.so.1.0"
-    folder = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
-    if (folder / name).exists():
-        return (folder,)
-    if ctypes.util.find_library(f"python{PYTHON}"):
+    name = f"lib{PYTHON_LIBRARY}.so.1.0"
+    for folder in (Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib"), Path(sys.prefix) / "lib"):
+        if (folder / name).exists():
+            return (folder,)
+    if ctypes.util.find_library(PYTHON_LIBRARY):
         return ()
-    raise TritonMissingError(f"Triton needs {name}, which is not here: sudo apt-get install libpython{PYTHON}")
+    raise TritonMissingError(
+        f"Triton needs {name}, which is not here: sudo apt-get install lib{PYTHON_LIBRARY}, or put the file into "
+        f"{sys.prefix}/lib"
+    )
 
 
 def _joined(*paths: str | None) -> str:

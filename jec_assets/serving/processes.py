@@ -7,6 +7,7 @@ Belongs here: starting, recognizing and ending them, and what they leave behind.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,9 @@ def spawn(arguments: list[str], environment: Mapping[str, str], log: Path) -> ps
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
+        # Python ignores SIGPIPE, and whoever runs it may block or ignore others: programs would inherit that.
+        setsigmask=(),
+        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM),
     )
     return psutil.Process(pid)
 
@@ -85,8 +89,8 @@ def remove_shared_memory(prefix: str) -> None:
         region.unlink(missing_ok=True)
 
 
-def _ignoring_the_gone(signal: Callable[[], None]) -> None:
+def _ignoring_the_gone(send: Callable[[], None]) -> None:
     try:
-        signal()
+        send()
     except psutil.NoSuchProcess:
         return

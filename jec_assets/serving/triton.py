@@ -192,7 +192,10 @@ class LocalTriton:
     def _read_state(self) -> ServerState | None:
         if not self._state_file.exists():
             return None
-        return ServerState(**json.loads(self._state_file.read_bytes()))
+        try:
+            return ServerState(**json.loads(self._state_file.read_bytes()))
+        except TypeError:  # the fields of another release of this package, whose server is to be replaced
+            return None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

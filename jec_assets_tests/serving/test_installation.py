@@ -34,8 +34,13 @@ def test_another_release_names_the_command(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_missing_system_library_names_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sysconfig.get_config_var", lambda _: str(tmp_path))
     monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(TritonMissingError, match=r"apt-get install libpython3\.1"):
         find_triton()
+    library = tmp_path / "lib" / f"lib{installation.PYTHON_LIBRARY}.so.1.0"
+    library.parent.mkdir()
+    library.touch()
+    assert find_triton().libraries[-1] == library.parent
 
 
 @pytest.mark.needs("triton")

@@ -109,6 +109,14 @@ def test_a_server_whose_state_was_never_written_is_stopped(own_triton: LocalTrit
     assert leftovers(own_triton) == []
 
 
+def test_the_state_of_another_release_means_a_server_to_replace(own_triton: LocalTriton, tmp_path: Path) -> None:
+    first = own_triton.start_or_reuse(str(tmp_path))
+    (own_triton.folder / "server.json").write_text('{"process": 1}')
+    second = own_triton.start_or_reuse(str(tmp_path))
+    assert second.pid != first.pid
+    assert not ready(first)
+
+
 def test_a_reused_process_id_is_not_taken_for_the_server(own_triton: LocalTriton, tmp_path: Path) -> None:
     endpoint = own_triton.start_or_reuse(str(tmp_path))
     state = own_triton.folder / "server.json"
