@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -61,6 +61,35 @@ def check() -> None:
         console.print(f"[red]missing:[/red] {missing}")
         raise typer.Exit(1) from missing
     console.print("everything is here")
+
+
+@app.command()
+def simulate(
+    jets: Annotated[int, typer.Option(help="Jets to simulate, at least; each file ends with a whole event.")],
+    out: Annotated[Path, typer.Option(help="Folder of the files; an interrupted sample in it is gone on with.")],
+    seed: Annotated[int, typer.Option(help="Same seed, same files, whatever the number of jobs.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Processes, about 350 MB each; 0: one per core.")] = 0,
+    tune: Annotated[str, typer.Option(help="PYTHIA tune: cuetp8m1, monash or a14.")] = "cuetp8m1",
+    candidates: Annotated[
+        Literal["members", "square"], typer.Option(help="members of the jets, or all in the square around them.")
+    ] = "members",
+) -> None:
+    """Simulate jets: PYTHIA 8, pileup, a parametrized detector, FastJet, the standard correction, JetNTuple files."""
+    from jec_assets.progress import StageBars
+    from jec_assets.simulation import SimulationError, SimulationPlan
+    from jec_assets.simulation import simulate as run
+
+    try:
+        plan = SimulationPlan(jets, out, seed=seed, tune=tune, jobs=jobs or os.cpu_count() or 1, candidates=candidates)
+        with StageBars(console) as bars:
+            summary = run(plan, bars.update)
+    except SimulationError as fault:
+        console.print(f"[red]{fault}[/red]")
+        raise typer.Exit(1) from fault
+    verb = "were there already" if summary.reused else "simulated"
+    console.print(
+        f"{summary.jets} jets {verb}: {len(summary.files)} files in {out}, correction {summary.correction.name}"
+    )
 
 
 @app.command()

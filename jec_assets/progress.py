@@ -1,0 +1,53 @@
+"""How far a command is: a bar in a terminal, a line every few seconds in a log.
+
+Belongs here: showing progress to whoever runs a command. Does not belong here: measuring it, which is the library's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class StageBars:
+    """A bar per named stage; where nobody watches a terminal, a line per stage at most every few seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = 0.0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def update(self, done: int, total: int, stage: str) -> None:
+        """Show that `done` of `total` are done in a stage."""
+        if not self._console.is_terminal:
+            self._line(done, total, stage)
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.update(self._tasks[stage], completed=done)
+
+    def _line(self, done: int, total: int, stage: str) -> None:
+        now = time.monotonic()
+        if done >= total or now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._console.print(f"{stage}: {done} of {total}", highlight=False)
