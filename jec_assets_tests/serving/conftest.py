@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -118,6 +119,10 @@ def own_triton(tmp_path: Path) -> Iterator[LocalTriton]:
     """A Triton that a test may start and break."""
     triton = LocalTriton(tmp_path / "work")
     yield triton
+    if endpoint := triton.running():
+        process = psutil.Process(endpoint.pid)
+        process.kill()  # quicker than asking; what it leaves is removed all the same
+        process.wait()
     triton.stop()
 
 
