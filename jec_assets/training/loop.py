@@ -30,6 +30,8 @@ from jec_assets.training.scalars import scalar_writer
 from jec_assets.training.schedule import learning_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from jec_assets.jets.packed import PackedJets
@@ -96,46 +98,46 @@ class _Loop:
         sizes, losses, norms = [], [], []
         start = time.perf_counter()
         for step, batch in enumerate(self._batches.epoch(epoch), start=1):
-            loss, norm = self._step(batch)
+            loss, norm = self._differentiate(batch)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(f"loss {loss}, norm of the gradient {norm}, in epoch {epoch}, step {step}")
-            report(Progress(epoch, self._config.epochs, step, len(self._batches), loss))
+            self._optimizer.step()
+            progress = Progress(epoch, self._config.epochs, step, len(self._batches), loss)
+            report(progress)
             sizes.append(len(batch))
             losses.append(loss)
             norms.append(norm)
         seconds = time.perf_counter() - start
-        training_loss = float(np.average(losses, weights=sizes))
+        validation_loss = self._validate(validation, lambda: report(progress))
+        if not math.isfinite(validation_loss):
+            raise self._diverged(f"validation loss {validation_loss} after epoch {epoch}")
         return EpochFigures(
             epoch=epoch,
-            training_loss=training_loss,
-            validation_loss=self._validate(epoch, validation, report),
+            training_loss=float(np.average(losses, weights=sizes)),
+            validation_loss=validation_loss,
             learning_rate=rate,
             gradient_norm=float(np.mean(norms)),
             jets_per_second=sum(sizes) / seconds,
         )
 
-    def _step(self, batch: Batch) -> tuple[float, float]:
-        """One update of the weights; the batch's loss and the norm of its gradient, both before the update."""
+    def _differentiate(self, batch: Batch) -> tuple[float, float]:
+        """Leave the batch's gradient in the weights; its loss, and the norm of the gradient over all weights."""
         self._network.train()
         self._optimizer.zero_grad()
         loss = calibration_loss(self._network(batch.particles, batch.offsets, batch.jets), batch.target)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = get_total_norm([weight.grad for weight in self._network.parameters() if weight.grad is not None])
-        self._optimizer.step()
         return loss.item(), norm.item()
 
-    def _validate(self, epoch: int, validation: PackedJets, report: Reporter) -> float:
-        """The loss on the validation jets, in evaluation mode."""
-        batch_size, steps = self._config.batch_size, len(self._batches)
+    def _validate(self, validation: PackedJets, still_alive: Callable[[], None]) -> float:
+        """The loss on the validation jets, in evaluation mode; `still_alive` is called in between."""
+        jets_per_slice = self._config.batch_size * BATCHES_PER_SLICE
         predictions: list[Tensor] = []
-        for start in range(0, len(validation), batch_size * BATCHES_PER_SLICE):
-            jets = validation.slice(start, start + batch_size * BATCHES_PER_SLICE)
-            predictions.append(torch.from_numpy(predict(self._network, jets, batch_size)))
-        loss = calibration_loss(torch.cat(predictions), torch.tensor(validation.target)).item()
-        if not math.isfinite(loss):
-            raise self._diverged(f"validation loss {loss} after epoch {epoch}")
-        report(Progress(epoch, self._config.epochs, steps, steps, loss))
-        return loss
+        for start in range(0, len(validation), jets_per_slice):
+            jets = validation.slice(start, start + jets_per_slice)
+            predictions.append(torch.from_numpy(predict(self._network, jets, self._config.batch_size)))
+            still_alive()
+        return calibration_loss(torch.cat(predictions), torch.tensor(validation.target)).item()
 
     def _diverged(self, what: str) -> TrainingDivergedError:
         return TrainingDivergedError(

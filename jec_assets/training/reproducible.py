@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch's random numbers on every device; afterwards they go on as if nothing had been drawn."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
