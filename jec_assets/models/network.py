@@ -57,8 +57,8 @@ class Standardizer(nn.Module):
 class JetNetwork(nn.Module, ABC):
     """Base of all networks: predicts the target log(genJetPt / jetPt) of each jet from physical features.
 
-    Standardization is the identity until `set_standardization`; it is inside so that whoever calls the network, a client
-    of the server too, passes what the feature set says and nothing else.
+    Standardization is the identity until `set_standardization`; it is inside so that whoever calls the network, a
+    client of the server too, passes what the feature set says and nothing else.
     """
 
     def __init__(self, inputs: NetworkInputs) -> None:

@@ -1,0 +1,267 @@
+"""Training EdgeConv's layers on edges: batch normalization by the batch's own edges, forward and backward, by hand.
+
+Belongs here: the one computation that dominates ParticleNet's training, and why it is written as it is. Does not belong
+here: what it computes, which `edges.py` says, and evaluation, which is plain there.
+
+Edges are many more than particles, so the time goes into moving numbers rather than into matrix products. Five things
+keep it low; none changes a result beyond rounding.
+
+- A chunk of edges that fits a core's cache goes through all operations of a layer before the next chunk does.
+- With s = |gamma| / sigma and m = mean - beta / s, BN and ReLU together are s max(y, m) - s m. The factor goes into the
+  next layer's weights and the constant drops out of the next normalization: one operation instead of three. A negative
+  gamma is a negative row of the layer's own weights.
+- Sums of squares are taken of y shifted close to its mean, where they don't cancel.
+- y_1 is gathered anew where it is needed; of other layers y is kept, and what follows from y is computed again.
+- The gradient of every layer is written over the top layer's y.
+
+Derivatives of BN as in S. Ioffe, C. Szegedy, "Batch normalization", arXiv:1502.03167, Section 3: with
+o = gamma z + beta, z = (y - mean) / sigma and averages over edges, dL/dy = s (dL/do - <dL/do> - z <dL/do z>).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from jec_assets.models.segments import segment_mean, segment_sum
+
+if TYPE_CHECKING:
+    from jec_assets.models.neighbors import Chunk, Graph
+
+# Keeps s from being 0: with gamma = 0, BN is beta to the last digit, and m is finite.
+SMALLEST_SCALE = 1e-20
+
+
+@dataclass(frozen=True)
+class EdgeLayers:
+    """Parameters of the layers on edges: gammas and betas (units,) of each, weights (units, units) of the second on."""
+
+    gammas: tuple[Tensor, ...]
+    betas: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...]
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class EdgeGradients:
+    """Derivatives by what `EdgeTraining` was made from, of the same shapes."""
+
+    own: Tensor
+    other: Tensor
+    gammas: tuple[Tensor, ...]
+    betas: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...]
+
+
+class _Sums:
+    """Sums over edges of some rows and of their products with others; double precision across chunks."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.rows = torch.zeros(like.shape[1], dtype=torch.float64, device=like.device)
+        self.products = torch.zeros_like(self.rows)
+
+    def add(self, rows: Tensor, others: Tensor, spare: Tensor) -> None:
+        """Take in a chunk; `spare` is overwritten."""
+        self.rows += rows.sum(0)
+        self.products += torch.mul(rows, others, out=spare).sum(0)
+
+
+@dataclass(frozen=True)
+class _NormGradient:
+    """Derivatives by gamma and beta; dL/dy is s (dL/do + slope y + offset)."""
+
+    gamma: Tensor
+    beta: Tensor
+    slope: Tensor
+    offset: Tensor
+
+
+class _Norm:
+    """BN and ReLU of one layer; `settle` gives it its moments.
+
+    Every y here is shifted by what is the same for all edges, and negated where gamma is negative.
+    """
+
+    mean: Tensor
+    inverse_sigma: Tensor
+    scale: Tensor
+    threshold: Tensor
+
+    def __init__(self, gamma: Tensor, beta: Tensor) -> None:
+        self.gamma, self.beta = gamma, beta
+        self.sign = torch.where(gamma < 0, -1.0, 1.0).to(gamma.dtype)
+
+    def settle(self, sums: _Sums, edges: int, epsilon: float) -> Tensor:
+        """Set the moments from sums of y and of its squares; returns the variance."""
+        mean = sums.rows / edges
+        variance = (sums.products / edges - mean * mean).clamp(min=0).to(self.gamma.dtype)
+        self.mean = mean.to(self.gamma.dtype)
+        self.inverse_sigma = (variance + epsilon).rsqrt()
+        self.scale = (self.gamma.abs() * self.inverse_sigma).clamp(min=SMALLEST_SCALE)
+        self.threshold = self.mean - self.beta / self.scale
+        return variance
+
+    def gradient(self, sums: _Sums, edges: int) -> _NormGradient:
+        """From sums of dL/do and of dL/do y."""
+        total = sums.rows.to(self.mean.dtype)
+        along = (self.inverse_sigma * (sums.products - self.mean * sums.rows)).to(self.mean.dtype)
+        slope = -self.inverse_sigma * along / edges
+        return _NormGradient(self.sign * along, total, slope, -total / edges - self.mean * slope)
+
+
+class EdgeTraining:
+    """One pass over the edges of a batch: `forward` once, then `backward` at most once. Layers count from 0."""
+
+    def __init__(self, graph: Graph, own: Tensor, other: Tensor, layers: EdgeLayers) -> None:
+        self._graph, self._edges = graph, graph.edges
+        self._epsilon = layers.epsilon
+        self._norms = [_Norm(gamma, beta) for gamma, beta in zip(layers.gammas, layers.betas, strict=True)]
+        self._top = len(self._norms) - 1
+        self._weights = [
+            weight * norm.sign.unsqueeze(1) for weight, norm in zip(layers.weights, self._norms[1:], strict=True)
+        ]
+        own, other = own * self._norms[0].sign, other * self._norms[0].sign
+        self._own, self._other = own - own.mean(0), other - other.mean(0)
+        self._first_shift = own.mean(0) + other.mean(0)
+        self._stored: list[Tensor] = []
+        self._spent = False
+        largest = max(chunk.edges.stop - chunk.edges.start for chunk in self._edges.chunks)
+        self._scratch = tuple(own.new_empty(largest, own.shape[1]) for _ in range(4))
+
+    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean over each particle's edges, (particles, units); means and variances of y, (layers, units)."""
+        means, variances = [], []
+        for layer, norm in enumerate(self._norms):
+            sums, shift = self._climb(layer) if layer else (self._first_sums(), self._first_shift)
+            variances.append(norm.settle(sums, len(self._edges), self._epsilon))
+            means.append(norm.sign * (norm.mean + shift))
+        return self._mean_over_edges(), torch.stack(means), torch.stack(variances)
+
+    def backward(self, gradient: Tensor) -> EdgeGradients:
+        """From the gradient of the mean, (particles, units). RuntimeError the second time, as it writes over y."""
+        if self._spent:
+            raise RuntimeError("layers on edges can be differentiated once: compute the network's output again")
+        self._spent = True
+        per_edge = gradient / self._edges.offsets.diff().clamp(min=1).unsqueeze(1)
+        sums = self._top_sums(per_edge)
+        norms, weights = [], []
+        for layer in range(self._top, 0, -1):
+            norms.append(self._norms[layer].gradient(sums, len(self._edges)))
+            weight, sums = self._descend(layer, norms[-1], per_edge)
+            weights.append(weight)
+        norms.append(self._norms[0].gradient(sums, len(self._edges)))
+        own, other = self._to_particles(norms[-1], per_edge)
+        norms.reverse()
+        weights.reverse()
+        self._stored.clear()
+        return EdgeGradients(
+            own, other, tuple(norm.gamma for norm in norms), tuple(norm.beta for norm in norms), tuple(weights)
+        )
+
+    def _scratch_of(self, chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        edges = chunk.edges.stop - chunk.edges.start
+        spare, gathered, above, step = self._scratch
+        return spare[:edges], gathered[:edges], above[:edges], step[:edges]
+
+    def _rows(self, layer: int, chunk: Chunk) -> Tensor:
+        """A layer's y of a chunk; the first layer's lies in `gathered` and has used `spare`."""
+        if layer:
+            return self._stored[layer - 1][chunk.edges]
+        spare, gathered, _, _ = self._scratch_of(chunk)
+        torch.index_select(self._own, 0, self._edges.receivers[chunk.edges], out=gathered)
+        return gathered.add_(torch.index_select(self._other, 0, self._graph.neighbors[chunk.edges], out=spare))
+
+    def _first_sums(self) -> _Sums:
+        """Sums of the first layer's y and of its squares."""
+        sums = _Sums(self._own)
+        for chunk in self._edges.chunks:
+            rows = self._rows(0, chunk)
+            sums.add(rows, rows, self._scratch_of(chunk)[0])
+        return sums
+
+    def _climb(self, layer: int) -> tuple[_Sums, Tensor]:
+        """Compute a layer's y from the one below: sums of y and of its squares, and what y is shifted by."""
+        below = self._norms[layer - 1]
+        weight = self._weights[layer - 1]
+        folded = (weight * below.scale).T
+        stored = self._own.new_empty(len(self._edges), self._own.shape[1])
+        sums = _Sums(stored)
+        pivot = torch.zeros_like(below.scale)
+        for chunk in self._edges.chunks:
+            spare = self._scratch_of(chunk)[0]
+            torch.maximum(self._rows(layer - 1, chunk), below.threshold, out=spare)
+            rows = torch.mm(spare, folded, out=stored[chunk.edges])
+            if chunk is self._edges.chunks[0]:
+                pivot = rows.mean(0)
+            rows -= pivot
+            sums.add(rows, rows, spare)
+        self._stored.append(stored)
+        return sums, pivot - weight @ (below.scale * below.threshold)
+
+    def _mean_over_edges(self) -> Tensor:
+        norm, means = self._norms[self._top], []
+        for chunk in self._edges.chunks:
+            spare = self._scratch_of(chunk)[0]
+            torch.maximum(self._rows(self._top, chunk), norm.threshold, out=spare)
+            means.append(segment_mean(spare, self._edges.offsets_within(chunk)))
+        connected = self._edges.offsets.diff().unsqueeze(1) > 0
+        return torch.where(connected, (torch.cat(means) - norm.threshold) * norm.scale, 0.0)
+
+    def _above(self, layer: int, rows: Tensor, chunk: Chunk, per_edge: Tensor) -> Tensor:
+        """dL/do of a chunk of a layer whose y is `rows`; uses `spare`, and `above` for the top layer's."""
+        if layer < self._top:
+            return self._stored[-1][chunk.edges]
+        spare, _, above, _ = self._scratch_of(chunk)
+        torch.index_select(per_edge, 0, self._edges.receivers[chunk.edges], out=above)
+        return _through_relu(above, torch.sub(rows, self._norms[layer].threshold, out=spare))
+
+    def _top_sums(self, per_edge: Tensor) -> _Sums:
+        """Sums of the top layer's dL/do and of its product with y."""
+        sums = _Sums(per_edge)
+        for chunk in self._edges.chunks:
+            rows = self._rows(self._top, chunk)
+            sums.add(self._above(self._top, rows, chunk, per_edge), rows, self._scratch_of(chunk)[0])
+        return sums
+
+    def _step(self, layer: int, norm: _NormGradient, chunk: Chunk, per_edge: Tensor) -> Tensor:
+        """dL/dy / s of a chunk of a layer; lies in `step`."""
+        rows = self._rows(layer, chunk)
+        above = self._above(layer, rows, chunk, per_edge)
+        return torch.addcmul(norm.offset, rows, norm.slope, out=self._scratch_of(chunk)[3]).add_(above)
+
+    def _descend(self, layer: int, norm: _NormGradient, per_edge: Tensor) -> tuple[Tensor, _Sums]:
+        """From a layer to the one below: the derivative by the weight between them, and sums of dL/do and dL/do y."""
+        upper, lower = self._norms[layer], self._norms[layer - 1]
+        folded = self._weights[layer - 1] * upper.scale.unsqueeze(1)
+        products = torch.zeros_like(folded)
+        sums = _Sums(products)
+        for chunk in self._edges.chunks:
+            step = self._step(layer, norm, chunk, per_edge)
+            rows = self._rows(layer - 1, chunk)
+            active = torch.sub(rows, lower.threshold, out=self._scratch_of(chunk)[0])
+            below = _through_relu(torch.mm(step, folded, out=self._stored[-1][chunk.edges]), active)
+            products.addmm_(step.T, active.relu_())
+            sums.add(below, rows, active)
+        return products * lower.scale * (upper.scale * upper.sign).unsqueeze(1), sums
+
+    def _to_particles(self, norm: _NormGradient, per_edge: Tensor) -> tuple[Tensor, Tensor]:
+        """From the first layer to its two parts, (particles, units) each."""
+        own, other = [], torch.zeros_like(self._other)
+        for chunk in self._edges.chunks:
+            step = self._step(0, norm, chunk, per_edge)
+            own.append(segment_sum(step, self._edges.offsets_within(chunk)))
+            # A chunk holds whole jets, so its neighbors are its own particles.
+            neighbors = self._graph.neighbors[chunk.edges] - chunk.particles.start
+            other[chunk.particles].scatter_add_(0, neighbors.unsqueeze(1).expand_as(step), step)
+        first = self._norms[0]
+        scale = first.scale * first.sign
+        return torch.cat(own) * scale, other * scale
+
+
+def _through_relu(gradient: Tensor, activated: Tensor) -> Tensor:
+    """The gradient where `activated` is positive, 0 elsewhere; in place."""
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=gradient)
+    return masked

@@ -1,0 +1,191 @@
+"""Which particles are neighbors: the k nearest others of the same jet, for every real particle of a batch.
+
+Belongs here: the arrangement of a batch by multiplicity, the search for neighbors, the graph as a flat list of edges.
+Does not belong here: what is computed on the graph (`edges.py`).
+
+A particle has an edge from each neighbor: k of them, fewer in a jet of k particles or less, none in a jet of one. Of
+particles at the same distance the one that comes first in the jet is nearer, so that a graph depends on its jet alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+# Jets of up to this times as many particles are searched together: little padding, and few groups.
+SLOTS_RATIO = 1.2
+# Pairs of slots that are searched at once: keeps the search in a core's cache, and bounds memory.
+GROUP_PAIRS = 1 << 18
+# Numbers in one chunk of edges, (edges, units): the few arrays in use at once fit a core's cache.
+CHUNK_NUMBERS = 1 << 17
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive particles and all their edges, as slices of rows per particle and of rows per edge."""
+
+    particles: slice
+    edges: slice
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The edges of a batch as far as the multiplicities fix them, sorted by the particle that receives.
+
+    receivers: int64 (edges,); offsets: int64 (particles + 1,), particle i receives edges offsets[i]:offsets[i + 1];
+    chunks: all edges in order, each chunk the edges of whole jets.
+    """
+
+    receivers: Tensor
+    offsets: Tensor
+    chunks: tuple[Chunk, ...]
+
+    def __len__(self) -> int:
+        return len(self.receivers)
+
+    def offsets_within(self, chunk: Chunk) -> Tensor:
+        """Offsets of a chunk's edges, int64 (particles of the chunk + 1,), counted from the chunk's first."""
+        offsets: Tensor = self.offsets[chunk.particles.start : chunk.particles.stop + 1] - chunk.edges.start
+        return offsets
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Edge e goes from particle neighbors[e] to particle edges.receivers[e]; neighbors: int64 (edges,)."""
+
+    edges: Edges
+    neighbors: Tensor
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Jets of like multiplicity as a dense block, so that distances are matrix products.
+
+    first_rows: int64 (jets, 1, 1), row of each jet's first particle; rows: int64 (jets, slots), a slot without particle
+    repeats the jet's last; excluded: bool (jets, slots, slots), pairs that are no neighbors: a particle and itself, a
+    slot without particle; found: int64, which of (jets, slots, neighbors), flattened, are edges.
+    """
+
+    first_rows: Tensor
+    rows: Tensor
+    excluded: Tensor
+    neighbors: int
+    found: Tensor
+
+
+class Arrangement:
+    """A batch of packed jets in the order of multiplicity, prepared for graphs of k = `neighbors`.
+
+    particles: int64 (particles,), the packed batch's rows in arranged order; offsets: int64 (jets + 1,) of the arranged
+    jets; positions: int64 (jets,), where among the arranged jets each jet of the batch stands.
+    """
+
+    def __init__(self, offsets: Tensor, neighbors: int, units: int) -> None:
+        starts = offsets.cpu().numpy()
+        counts = np.diff(starts)
+        order = np.argsort(counts, kind="stable")
+        counts = counts[order]
+        arranged = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.arange(arranged[-1]) + np.repeat(starts[:-1][order] - arranged[:-1], counts)
+        device = offsets.device
+        self.particles = torch.from_numpy(rows).to(device)
+        self.offsets = torch.from_numpy(arranged).to(device)
+        self.positions = torch.from_numpy(np.argsort(order)).to(device)
+        degrees = np.repeat(np.minimum(counts - 1, neighbors), counts)
+        self.edges = _edges(arranged, degrees, units, device)
+        self._groups = tuple(
+            _group(arranged[first:last], counts[first:last], slots, device, neighbors)
+            for first, last, slots in _groups(counts, neighbors + 1)
+        )
+
+    def graph_of_points(self, points: Tensor) -> Graph:
+        """Nearest neighbors in a plane: (particles, 2) in arranged order."""
+        return self._graph(points, squared_distances_in_plane)
+
+    def graph_of_features(self, features: Tensor) -> Graph:
+        """Nearest neighbors in a space of many dimensions: (particles, dimensions) in arranged order."""
+        return self._graph(features, squared_distances)
+
+    @torch.no_grad()
+    def _graph(self, positions: Tensor, distances: Callable[[Tensor], Tensor]) -> Graph:
+        found = [_nearest(group, distances(positions[group.rows])) for group in self._groups]
+        return Graph(self.edges, torch.cat(found) if found else self.edges.receivers)
+
+
+def squared_distances_in_plane(points: Tensor) -> Tensor:
+    """Of all pairs, (jets, slots, 2) to (jets, slots, slots), from differences: equal distances are equal numbers."""
+    difference = points.unsqueeze(2) - points.unsqueeze(1)
+    squares = difference * difference
+    return squares[..., 0] + squares[..., 1]
+
+
+def squared_distances(features: Tensor) -> Tensor:
+    """Of all pairs, (jets, slots, dimensions) to (jets, slots, slots), from a matrix product."""
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 ab cancels least where the origin is amid the points.
+    centered = features - features.mean(dim=1, keepdim=True)
+    squares = (centered * centered).sum(dim=2)
+    sums = squares.unsqueeze(2) + squares.unsqueeze(1)
+    return torch.baddbmm(sums, centered, centered.transpose(1, 2), alpha=-2).clamp_(min=0)
+
+
+def _nearest(group: _Group, distances: Tensor) -> Tensor:
+    """Rows of the neighbors of a group's particles, int64 (edges,)."""
+    # A float32 as a float64 leaves its last 29 bits zero, and the bits of positive numbers are ordered as the numbers
+    # are: with the slot in the last bits, integers are ordered by distance, then by slot, and none are equal.
+    slots = torch.arange(distances.shape[2], device=distances.device)
+    keys = distances.float().double().view(torch.int64).add_(slots)
+    keys.masked_fill_(group.excluded, torch.iinfo(torch.int64).max)
+    nearest = keys.topk(group.neighbors, largest=False).values
+    return (nearest.bitwise_and_((1 << 29) - 1) + group.first_rows).flatten()[group.found]
+
+
+def _groups(counts: NDArray[np.int64], slots: int) -> Iterator[tuple[int, int, int]]:
+    """First and last jet (half-open) and slots of groups of jets, of rising multiplicities from two particles on."""
+    first = int(np.searchsorted(counts, 2))
+    while first < len(counts):
+        while slots < counts[first]:
+            slots = int(slots * SLOTS_RATIO) + 1
+        last = int(np.searchsorted(counts, slots, side="right"))
+        size = max(1, GROUP_PAIRS // slots**2)
+        yield from ((start, min(start + size, last), slots) for start in range(first, last, size))
+        first = last
+
+
+def _group(
+    starts: NDArray[np.int64], counts: NDArray[np.int64], slots: int, device: torch.device, neighbors: int
+) -> _Group:
+    slot = np.arange(slots)
+    missing = slot >= counts[:, None]
+    rows = starts[:, None] + np.minimum(slot, counts[:, None] - 1)
+    found = ~missing[:, :, None] & (np.arange(neighbors) < counts[:, None, None] - 1)
+    return _Group(
+        torch.from_numpy(starts[:, None, None]).to(device),
+        torch.from_numpy(rows).to(device),
+        torch.from_numpy(missing[:, None, :] | np.eye(slots, dtype=bool)).to(device),
+        neighbors,
+        torch.from_numpy(np.flatnonzero(found)).to(device),
+    )
+
+
+def _edges(jets: NDArray[np.int64], degrees: NDArray[np.int64], units: int, device: torch.device) -> Edges:
+    """Edges of particles of these degrees; `jets`: offsets of jets."""
+    offsets = np.concatenate([[0], np.cumsum(degrees)])
+    # Each core has a cache to stay in; an accelerator takes all edges at once.
+    size = CHUNK_NUMBERS * torch.get_num_threads() // units + 1 if device.type == "cpu" else int(offsets[-1]) + 1
+    cuts = np.searchsorted(offsets[jets], np.arange(size, offsets[-1], size))
+    bounds = np.unique(np.concatenate([[0], jets[cuts], [len(degrees)]])).tolist()
+    chunks = tuple(
+        Chunk(slice(first, last), slice(int(offsets[first]), int(offsets[last]))) for first, last in pairwise(bounds)
+    )
+    receivers = np.repeat(np.arange(len(degrees)), degrees)
+    return Edges(torch.from_numpy(receivers).to(device), torch.from_numpy(offsets).to(device), chunks)

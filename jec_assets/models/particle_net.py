@@ -1,0 +1,81 @@
+"""ParticleNet: edge convolutions on graphs of nearest neighbors, drawn anew in every block.
+
+H. Qu, L. Gouskos, "ParticleNet: jet tagging via particle clouds", arXiv:1902.08570, Section 3, with the jet's own
+features joined behind the mean over particles as in the JEC study. Belongs here: blocks, and how they become a network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from jec_assets.models.complexity import STEM_UNITS
+from jec_assets.models.edge_conv import EdgeConv, RowNorm
+from jec_assets.models.neighbors import Arrangement, squared_distances, squared_distances_in_plane
+from jec_assets.models.network import JetNetwork, head
+from jec_assets.models.segments import segment_mean
+from jec_assets.models.slots import Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jec_assets.models.hyperparameters import ParticleNetHyperparameters
+    from jec_assets.models.inputs import NetworkInputs
+
+
+class ParticleNet(JetNetwork):
+    """Stem, blocks of EdgeConv, the mean over the jet's particles, then the head on it and the jet's features."""
+
+    def __init__(self, hyperparameters: ParticleNetHyperparameters, inputs: NetworkInputs) -> None:
+        super().__init__(inputs)
+        units = hyperparameters.units
+        self.neighbors, self.units = hyperparameters.neighbors, units
+        self.points = list(inputs.points)
+        self.stem = nn.Sequential(
+            RowNorm(inputs.particle_features),
+            nn.Linear(inputs.particle_features, STEM_UNITS, bias=False),
+            RowNorm(STEM_UNITS),
+            nn.ReLU(),
+        )
+        widths = (STEM_UNITS, *[units] * (hyperparameters.blocks - 1))
+        blocks = nn.ModuleList(EdgeConv(width, units, hyperparameters.layers) for width in widths)
+        self.blocks = cast("Sequence[EdgeConv]", blocks)
+        self.head = head(
+            units + inputs.jet_features,
+            hyperparameters.head_layers,
+            hyperparameters.head_units,
+            hyperparameters.dropout,
+        )
+
+    def forward(self, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
+        """See `JetNetwork.forward`."""
+        arrangement = Arrangement(offsets, self.neighbors, self.units)
+        particles = particles.index_select(0, arrangement.particles)
+        rows = self.stem(self.standardize_particles(particles))
+        graph = arrangement.graph_of_points(particles[:, self.points])
+        for index, block in enumerate(self.blocks):
+            if index:
+                graph = arrangement.graph_of_features(rows)
+            rows = block(rows, graph)
+        means = segment_mean(rows, arrangement.offsets).index_select(0, arrangement.positions)
+        return self._from_means(means, jets).squeeze(1)
+
+    def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
+        """See `JetNetwork.forward_padded`; for evaluation only, RuntimeError in training."""
+        if self.training:
+            raise RuntimeError("the padded computation is for evaluation: call eval() first")
+        slots = Slots(particles, particle_count)
+        physical = slots.rows_of(particles)
+        rows = self.stem(self.standardize_particles(physical))
+        distances = squared_distances_in_plane(slots.padded(physical[:, self.points]))
+        for index, block in enumerate(self.blocks):
+            if index:
+                distances = squared_distances(slots.padded(rows))
+            rows = block.forward_slots(rows, *slots.neighbors(distances, self.neighbors))
+        return self._from_means(slots.mean(rows), jets)
+
+    def _from_means(self, means: Tensor, jets: Tensor) -> Tensor:
+        output: Tensor = self.head(torch.cat([means, self.standardize_jets(jets)], dim=1))
+        return output
