@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jec_assets.correction import Binning, TooFewJetsError, derive
+from jec_assets.correction.derivation import join_matched_jets
+from jec_assets_tests.correction.toy_response import OFFSET, toy_matched_jets
+
+BINNING = Binning(response_edges=(0.0, 1.3, 3.5), offset_edges=(0.0, 1.3, 3.5))
+
+
+def test_the_offset_of_the_toy_is_found() -> None:
+    slopes = derive(toy_matched_jets(40_000), BINNING).offset_slopes
+    np.testing.assert_allclose(slopes, OFFSET, atol=0.08)
+
+
+def test_the_correction_closes_on_other_jets() -> None:
+    correction = derive(toy_matched_jets(40_000, seed=1), BINNING)
+    jets = toy_matched_jets(40_000, seed=2)
+    response = correction.factor(jets.raw_pt, jets.eta, jets.rho, jets.area) * jets.raw_pt / jets.gen_pt
+    for barrel in (True, False):
+        for low, high in ((50, 100), (100, 400), (400, 3000)):
+            chosen = (jets.gen_pt >= low) & (jets.gen_pt < high) & ((np.abs(jets.eta) < 1.3) == barrel)
+            assert np.median(response[chosen]) == pytest.approx(1, abs=0.01)
+
+
+def test_the_correction_takes_pileup_out() -> None:
+    correction = derive(toy_matched_jets(40_000, seed=1), BINNING)
+    jets = toy_matched_jets(40_000, seed=2)
+    jets = jets.take((jets.gen_pt > 60) & (jets.gen_pt < 120))
+    response = correction.factor(jets.raw_pt, jets.eta, jets.rho, jets.area) * jets.raw_pt / jets.gen_pt
+    quiet, busy = np.median(response[jets.rho < 8]), np.median(response[jets.rho > 19])
+    assert quiet == pytest.approx(busy, abs=0.012)
+    raw = jets.raw_pt / jets.gen_pt
+    assert np.median(raw[jets.rho > 19]) - np.median(raw[jets.rho < 8]) > 0.02
+
+
+def test_the_order_of_the_jets_does_not_matter() -> None:
+    jets = toy_matched_jets(3_000)
+    back = jets.take(np.arange(len(jets))[::-1])
+    assert derive(back, BINNING).response == derive(jets, BINNING).response
+
+
+def test_merged_soft_and_distant_jets_take_no_part() -> None:
+    jets = toy_matched_jets(3_000)
+    far = dataclasses.replace(jets, delta_r=np.full(len(jets), 0.3), raw_pt=jets.raw_pt * 3)
+    soft = dataclasses.replace(jets, raw_pt=np.full(len(jets), 15.0))
+    assert derive(join_matched_jets([jets, far, soft]), BINNING) == derive(jets, BINNING)
+
+
+def test_points_rise_with_the_number_of_jets_up_to_a_limit() -> None:
+    def points(count: int) -> int:
+        return len(derive(toy_matched_jets(count), BINNING).response[0].pts)
+
+    assert 1 <= points(1_000) < points(5_000) <= points(40_000) == BINNING.points
+
+
+@pytest.mark.parametrize("count", [0, 40])
+def test_an_empty_bin_is_named(count: int) -> None:
+    with pytest.raises(TooFewJetsError, match=r"needs \d+ jets with .*\|eta\| < 1.3, and there are \d+: simulate more"):
+        derive(toy_matched_jets(count), BINNING)
