@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jec_assets.jets.features import FEATURE_SETS
-from jec_assets.jets.filtering import FOLDER, parquet_schema
+from jec_assets.jets.filtering import parquet_schema
+from jec_assets.jets.index import load_index
 
 if TYPE_CHECKING:
-    from jec_assets.jets.manifest import Manifest
+    from jec_assets.jets.manifest import Manifest, ManifestRow
     from jec_assets.storage import Storage
 
 FLAVORS = (0, 1, 2, 3, 4, 5, 21)
@@ -32,19 +33,26 @@ def violations(storage: Storage, manifest: Manifest) -> list[str]:
     """Every violated condition with the file and the number of jets, empty where all is well; one file at a time."""
     found = []
     for row in manifest.rows:
-        if row.file.digest is not None:
-            path = f"{FOLDER}/{row.file.digest}.parquet"
-            found += [f"{row.file.url}: {problem}" for problem in _of_file(storage, path, manifest.feature_set)]
-    for row in manifest.rows:
-        counted = row.kept + row.duplicates + sum(row.file.cutflow.rejected.values())
-        if counted != row.file.cutflow.jets:
-            found.append(f"{row.file.url}: of {row.file.cutflow.jets} jets only {counted} are accounted for")
+        if row.file.key is not None:
+            frame = pl.scan_parquet(storage.local_file(row.file.key))
+            problems = [*_lost_jets(frame, row), *_violated_conditions(frame, manifest.feature_set)]
+            found += [f"{row.file.url}: {problem}" for problem in problems]
+    indexed = len(load_index(storage, manifest.index_key))
+    if indexed != manifest.jets:
+        found.append(f"the index has {indexed} jets, the manifest {manifest.jets}")
     return found
 
 
-def _of_file(storage: Storage, key: str, feature_set: str) -> list[str]:
+def _lost_jets(frame: pl.LazyFrame, row: ManifestRow) -> list[str]:
+    stored = int(frame.select(pl.len()).collect().item())
+    rejected = sum(row.file.cutflow.rejected.values())
+    if stored + rejected == row.file.cutflow.jets:
+        return []
+    return [f"{row.file.cutflow.jets} jets were read, but {stored} are stored and {rejected} were rejected"]
+
+
+def _violated_conditions(frame: pl.LazyFrame, feature_set: str) -> list[str]:
     features = FEATURE_SETS[feature_set]
-    frame = pl.scan_parquet(storage.local_file(key))
     expected = parquet_schema(features).names
     present = frame.collect_schema().names()
     if present != expected:

@@ -1,0 +1,109 @@
+"""Releasing a candidate: published, refused, or stopped by a broken export; what is served stays as it should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from jec_assets.jets.dataset import SplitJets
+from jec_assets.jets.packed import PackedJets
+from jec_assets.jets.splits import Split
+from jec_assets.models.network import JetNetwork
+from jec_assets.models.prediction import predict
+from jec_assets.search.best import BestModel
+from jec_assets.search.provenance import InputDigests
+from jec_assets.serving import export
+from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.export import ExportMismatchError
+from jec_assets.serving.release import Candidate, ReleasePolicy, release
+from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.served import load_release, publish_releases
+from jec_assets.storage import Storage
+from jec_assets_tests.serving.conftest import make_jets, small_network
+
+POLICY = ReleasePolicy(resamples=20, seed=1, instances=InstanceSettings())
+
+
+def validation_for(network: JetNetwork) -> SplitJets:
+    """Jets whose target is nearly what this network predicts: nobody else can be better on them."""
+    jets = make_jets(200, seed=5)
+    target = predict(network, jets) + np.random.default_rng(1).normal(0, 1e-3, len(jets)).astype(np.float32)
+    packed = PackedJets(jets.particles, jets.offsets, jets.jets, np.clip(target, -0.9, 0.9))
+    return SplitJets(Split("validation", "digest", 200, 200, 200, "key", "extended"), packed, pl.DataFrame())
+
+
+def candidate(network: JetNetwork, digest: str) -> Candidate:
+    inputs = InputDigests("train digest", "validation digest", "extended", "code")
+    best = BestModel(
+        family="pfn",
+        trial=1,
+        weights_key="key",
+        weights_digest=digest,
+        parameters=1,
+        validation_loss=0.1,
+        inputs=inputs,
+        candidates=(1,),
+        stale=(),
+        failed=(),
+    )
+    return Candidate(best, network)
+
+
+@pytest.fixture
+def good() -> JetNetwork:
+    network = small_network("pfn", seed=1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(0.3)  # predictions of the size of real corrections
+    return network
+
+
+def test_the_first_candidate_is_published_with_its_card(good: JetNetwork, storage: Storage) -> None:
+    released = release(ModelRepository(storage), candidate(good, "good"), validation_for(good), POLICY)
+    assert released.promotion.promoted
+    assert released.model.version == 1
+    card = released.model.card
+    assert card.data_digests == {"train": "train digest", "validation": "validation digest"}
+    assert 0 < card.losses["validation"] < 0.05
+    assert released.export.max_abs_difference <= 1e-5
+
+
+def test_a_worse_candidate_is_refused_and_the_old_version_stays(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    release(repository, candidate(good, "good"), validation, POLICY)
+    refused = release(repository, candidate(small_network("pfn", seed=2), "worse"), validation, POLICY)
+    assert not refused.promotion.promoted
+    assert refused.promotion.difference > refused.promotion.uncertainty
+    current = repository.current("pfn")
+    assert current is not None
+    assert current.card.network_digest == "good"
+    publish_releases(storage, [refused])
+    record = load_release(storage, "pfn")
+    assert (record.version, record.promoted, record.network_digest) == (1, False, "good")
+
+
+def test_an_equal_candidate_passes_and_keeps_its_number(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    first = release(repository, candidate(good, "good"), validation, POLICY)
+    again = release(repository, candidate(good, "good"), validation, POLICY)
+    assert again.promotion.promoted
+    assert again.model == first.model
+
+
+def test_a_better_candidate_becomes_the_next_version(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    release(repository, candidate(small_network("pfn", seed=2), "worse"), validation, POLICY)
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.difference < 0
+    assert released.model.version == 2
+
+
+def test_an_export_that_differs_publishes_nothing(
+    good: JetNetwork, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(ExportMismatchError):
+        release(ModelRepository(storage), candidate(good, "good"), validation_for(good), POLICY)
+    assert ModelRepository(storage).versions("pfn") == ()
