@@ -164,18 +164,25 @@ def _is_finished(plan: SimulationPlan) -> bool:
 
 
 def _start(plan: SimulationPlan) -> None:
-    """Note what is being simulated; an unfinished sample of another recipe or other code begins anew."""
+    """Note what is being simulated; an unfinished sample of other code or packages begins anew."""
     started = _work_folder(plan) / _STARTED
-    inputs = json.dumps(_inputs(plan), sort_keys=True).encode()
+    inputs = _inputs(plan)
     files = sorted(plan.folder.glob("*.root"))
-    if started.exists() and started.read_bytes() == inputs:
-        return
-    if files and not started.exists():
+    if started.exists():
+        before = json.loads(started.read_text())
+        if before == inputs:
+            return
+        if before["recipe"] != plan.recipe:
+            raise SampleExistsError(
+                f"{plan.folder} holds an unfinished sample ({before['recipe']}): go on with the same settings, choose "
+                "another folder, or remove this one"
+            )
+    elif files:
         raise SampleExistsError(f"{plan.folder} holds other files ({files[0].name}, ...): choose another folder")
     for path in files:
         path.unlink()
     shutil.rmtree(_work_folder(plan), ignore_errors=True)
-    write_atomically(started, inputs)
+    write_atomically(started, json.dumps(inputs).encode())
 
 
 def _finish(plan: SimulationPlan, correction: StandardCorrection, derived_from: int, files: list[FileRecord]) -> None:

@@ -45,8 +45,8 @@ _DIJETS = (
     f"PhaseSpace:bias2SelectionPow = {PTHAT_BIAS_POWER}",
     f"PhaseSpace:bias2SelectionRef = {PTHAT_MIN}",
 )
-# Diffractive systems get no parton scatters of their own: that changes the energy flow by less than 3 %, and
-# initializing them would take PYTHIA ten times longer than all the rest.
+# Diffractive systems get no parton scatters of their own: that changes the energy flow by less than 3 %, while
+# PYTHIA would take ten times longer to start with them.
 _MINIMUM_BIAS = ("SoftQCD:inelastic = on", "Diffraction:mMinPert = 1e5")
 
 # Unstable strange hadrons that count as stable at particle level: c tau between 10 mm and 1 m.

@@ -34,7 +34,7 @@ class SimulationPlan:
 
     jets: least number of jets; each file ends with the event in which it reaches its share, so there may be a few more
     folder: where the files go; it must not hold other jets
-    seed: same seed, same jets; tune: a name in `tunes.TUNES`; jobs: processes at a time, about 350 MB each
+    seed: same seed, same jets; tune: a name in `tunes.TUNES`; jobs: processes at a time, about 300 MB each
     candidates: which particle-flow candidates are written: a jet's own `members`, or all in the `square` around it
     jets_per_file; derivation_jets: jets behind the standard correction; pileup_collisions: size of pileup's pool
     """

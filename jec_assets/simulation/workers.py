@@ -73,7 +73,7 @@ class Workers:
             return [future.result() for future in futures]
         except BrokenProcessPool as broken:
             raise WorkerDiedError(
-                "a worker process of the simulation was killed, most likely for want of memory (each needs about 350 "
+                "a worker process of the simulation was killed, most likely for want of memory (each needs about 300 "
                 "MB): start the simulation again with fewer jobs, and it goes on with the files it lacks"
             ) from broken
 

@@ -147,6 +147,36 @@ def test_another_sample_is_not_overwritten(sample: SimulationSummary) -> None:
     assert content(sample.manifest.parent) == before
 
 
+def unfinished(plan: SimulationPlan, code: str) -> Path:
+    """A folder as an interrupted simulation leaves it: one file, and a note of what it belongs to."""
+    work = plan.folder / WORK_FOLDER
+    work.mkdir(parents=True)
+    (work / "started.json").write_text(json.dumps({"recipe": plan.recipe, "code": code, "versions": {}}))
+    (plan.folder / "jets_0000.root").write_bytes(b"half of a sample")
+    return plan.folder
+
+
+def test_an_unfinished_sample_of_other_settings_is_not_touched(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, 1)
+    before = unfinished(dataclasses.replace(plan, seed=5), "0")
+    with pytest.raises(SampleExistsError, match=r"unfinished sample .*'seed': 5"):
+        simulate(plan, never)
+    assert (before / "jets_0000.root").read_bytes() == b"half of a sample"
+
+
+def test_an_unfinished_sample_of_other_code_begins_anew(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, 1)
+    unfinished(plan, "code of yesterday")
+
+    def look(done: int, wanted: int, stage: str) -> NoReturn:
+        assert (done, wanted, stage) == (0, 60, "pileup")
+        assert not list(plan.folder.glob("*.root"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(plan, look)
+
+
 def test_a_sample_that_lost_a_file_says_so(sample: SimulationSummary, tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_bytes(sample.manifest.read_bytes())
     with pytest.raises(SampleExistsError, match=r"has lost jets_0000\.root"):
