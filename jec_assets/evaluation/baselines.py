@@ -19,6 +19,8 @@ from jec_assets.evaluation.calibrated_jets import STANDARD
 from jec_assets.training.losses import MAX_ABS_TARGET
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import polars as pl
     from numpy.typing import NDArray
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -43,30 +45,50 @@ class Baselines:
     def fit(cls, training: pl.DataFrame, seed: int) -> Baselines:
         """Fit on training jets with the columns jetPt (GeV), jetEta and target.
 
-        Jets with |target| >= 1 carry no loss, so they are left out, which minimizes exactly the loss over all jets. The
-        constant is then the median of the rest. Raises `BaselineError` where nothing is left.
+        Raises `BaselineError` where no jet carries loss.
         """
         target = training["target"].to_numpy().astype(np.float64)
+        constant = best_constant(target)
         kept = np.abs(target) < MAX_ABS_TARGET
-        if not kept.any():
-            raise BaselineError(
-                f"none of {len(target)} training jets has |target| < {MAX_ABS_TARGET:g}, so no baseline can be fitted: "
-                f"check the selection and the source of the jets"
-            )
         regression = _regression(seed)
-        regression.fit(_kinematics(training)[kept], target[kept])
-        return cls(float(np.median(target[kept])), regression)
+        with _one_thread():
+            regression.fit(_kinematics(training)[kept], target[kept])
+        return cls(constant, regression)
 
     def log_factors(self, jets: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
         """Each baseline's log factor for jets with the columns jetPt and jetEta, (jets,), in the order of BASELINES."""
         n = len(jets)
-        predicted = self.kinematics.predict(_kinematics(jets)) if n else np.zeros(0)
+        with _one_thread():
+            predicted = self.kinematics.predict(_kinematics(jets)) if n else np.zeros(0)
         return {STANDARD: np.zeros(n), CONSTANT: np.full(n, self.constant), KINEMATICS: predicted}
+
+
+def best_constant(target: NDArray[np.float64]) -> float:
+    """The constant prediction with the lowest loss (Eq. 1) on target (jets,).
+
+    Jets with |target| >= 1 carry no loss whatever is predicted, so it is the median of the others. Raises
+    `BaselineError` where there are none.
+    """
+    kept = target[np.abs(target) < MAX_ABS_TARGET]
+    if len(kept) == 0:
+        raise BaselineError(
+            f"none of {len(target)} training jets has |target| < {MAX_ABS_TARGET:g}, so no baseline can be fitted: "
+            f"check the selection and the source of the jets"
+        )
+    return float(np.median(kept))
 
 
 def _kinematics(jets: pl.DataFrame) -> NDArray[np.float64]:
     """(log pT, eta) of reconstructed jets, (jets, 2)."""
     return np.stack([np.log(jets["jetPt"].to_numpy()), jets["jetEta"].to_numpy()], axis=-1).astype(np.float64)
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep scikit-learn to one thread: sums then don't depend on the number of cores, no thread waits for others."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 def _regression(seed: int) -> HistGradientBoostingRegressor:

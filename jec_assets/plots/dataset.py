@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jec_assets.plots.style import COLORS, INK, cms_style, label, new_figure, readable_log_axis
+from jec_assets.plots.style import COLORS, INK, cms_style, label, minus, new_figure, readable_log_axis
 
 if TYPE_CHECKING:
     from hist import Hist
@@ -47,10 +47,10 @@ def target_distribution(histogram: Hist[Any], summary: TargetSummary) -> Figure:
         axes = figure.subplots()
         mplhep.histplot(histogram, ax=axes, color=COLORS[0], histtype="fill", yerr=False, flow="none")
         if summary.median is not None and summary.lower_quartile is not None and summary.upper_quartile is not None:
-            axes.axvline(summary.median, color=INK, label=f"Median {summary.median:.3f}")
+            axes.axvline(summary.median, color=INK, label=minus(f"Median {summary.median:.3f}"))
             for quartile in (summary.lower_quartile, summary.upper_quartile):
                 axes.axvline(quartile, color=INK, linestyle=":", linewidth=1.2)
-            quartiles = f"Quartiles {summary.lower_quartile:.3f}, {summary.upper_quartile:.3f}"
+            quartiles = minus(f"Quartiles {summary.lower_quartile:.3f}, {summary.upper_quartile:.3f}")
             axes.plot([], [], ":", color=INK, label=quartiles)
             axes.legend(loc="upper right")
         axes.set_xlim(histogram.axes[0].edges[0], histogram.axes[0].edges[-1])

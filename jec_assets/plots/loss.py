@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.calibrated_jets import STANDARD
-from jec_assets.plots.style import INK, appearance, cms_style, label, new_figure
+from jec_assets.plots.style import INK, appearance, cms_style, label, minus, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,4 +40,4 @@ def _change(each: CorrectionLoss) -> str:
     below = each.below[STANDARD].value
     if each.correction == STANDARD or below is None:
         return ""
-    return f"  ({-100 * below:+.1f} %)".replace("-", "\N{MINUS SIGN}")
+    return minus(f"  ({-100 * below:+.1f} %)")

@@ -39,6 +39,7 @@ _SIZES: dict[RcKeyType, Any] = {
     "font.size": 14,
     "axes.labelsize": 15,
     "axes.linewidth": 1.2,
+    "axes.unicode_minus": True,
     "xtick.labelsize": 13,
     "ytick.labelsize": 13,
     "xtick.major.size": 7,
@@ -173,6 +174,11 @@ def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
     """A legend of everything labelled in `axes`, below them, where it can't hide data."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def minus(text: str) -> str:
+    """Numbers in text with minus signs instead of hyphens."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def room(values: Sequence[float], above: float = 0.08) -> tuple[float, float]:

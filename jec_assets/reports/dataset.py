@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jec_assets.evaluation.dataset import counts, gen_kinematics_histogram, target_histogram, target_summary
+from jec_assets.evaluation.dataset import (
+    COUNTED_INTERVALS,
+    counts,
+    gen_kinematics_histogram,
+    target_histogram,
+    target_summary,
+)
 from jec_assets.plots.dataset import gen_kinematics, target_distribution
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import count_text
+from jec_assets.reports.text import count_text, interval_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jec_assets.evaluation.dataset import TargetSummary
 
+INTERVAL_TEXTS = {interval.name: interval_text(interval) for interval in COUNTED_INTERVALS}
 COLUMNS = ("genJetPt", "genJetEta", "flavor", "target")
 
 
@@ -40,7 +47,8 @@ def dataset_report(splits: Mapping[str, pl.DataFrame]) -> Report:
 
 def _table(name: str, counted: pl.DataFrame, groups: tuple[str, ...]) -> Table:
     titles = {"region": "Region", "interval": "pT,gen [GeV]", "flavor": "Flavor"}
-    wide = counted.group_by([*groups, "split"], maintain_order=True).agg(pl.col("jets").sum())
+    named = counted.with_columns(pl.col("interval").replace_strict(INTERVAL_TEXTS))
+    wide = named.group_by([*groups, "split"], maintain_order=True).agg(pl.col("jets").sum())
     wide = wide.pivot("split", index=list(groups), values="jets")
     splits = [column for column in wide.columns if column not in groups]
     return Table(
@@ -63,8 +71,8 @@ def _figures(jets: pl.DataFrame, summary: TargetSummary) -> tuple[ReportFigure, 
         ReportFigure.of(
             gen_kinematics(gen_kinematics_histogram(jets)),
             "gen_kinematics",
-            "Jets in pT,gen and |eta,gen|",
-            f"Heat map of {len(jets):,} jets; both axes of the particle-level jet, logarithmic in pT,gen and in color.",
+            "Jets by pT and |η| of the particle-level jet",
+            f"Heat map of {len(jets):,} jets, logarithmic in pT and in color.",
         ),
         ReportFigure.of(
             target_distribution(target_histogram(jets), summary),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from jec_assets.plots.latency import PROTOCOLS, QUANTITIES, Quantity, latency
+from jec_assets.reports import published
 from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure, Table, nested
 from jec_assets.reports.text import count_text, title
 
@@ -22,19 +23,19 @@ REQUIRED = (*GROUP, "batch_size", "repetitions", *MILLISECONDS, "jets_per_second
 
 
 def latency_report(latencies: pl.DataFrame) -> Report:
-    """Describe latencies measured per family, protocol and batch size; `ReportError` names a missing column."""
+    """Describe latencies per family, protocol (http, grpc) and batch size; `ReportError` names a missing column."""
     missing = [name for name in REQUIRED if name not in latencies.columns]
     if missing or latencies.is_empty():
         raise ReportError(
             f"the table of latencies has no {', '.join(missing) or 'rows'}: measure them again with latency_benchmark"
         )
-    ordered = latencies.sort("batch_size", maintain_order=True)
+    ordered = pl.concat(rows.sort("batch_size") for _, rows in latencies.group_by(GROUP, maintain_order=True))
     fastest = ordered.group_by(GROUP, maintain_order=True).agg(pl.all().sort_by("jets_per_second").last())
     return Report(
         "latency",
         "Latency",
         "Highest throughput: " + "; ".join(_throughput(row) for row in fastest.iter_rows(named=True)) + ".",
-        (_table(ordered),),
+        (_table("Smallest and largest batches", _extremes(ordered)), _table("All batch sizes", ordered)),
         tuple(_figure(ordered, quantity) for quantity in QUANTITIES),
         {"latency": {"headline": _headline(ordered, fastest), "measurements": ordered.select(REQUIRED).to_dicts()}},
     )
@@ -48,10 +49,14 @@ def _throughput(row: dict[str, str | int | float]) -> str:
     )
 
 
-def _table(latencies: pl.DataFrame) -> Table:
-    rows = latencies.sort(GROUP, maintain_order=True).iter_rows(named=True)
+def _extremes(latencies: pl.DataFrame) -> pl.DataFrame:
+    size = pl.col("batch_size")
+    return latencies.filter((size == size.min()) | (size == size.max()))
+
+
+def _table(name: str, latencies: pl.DataFrame) -> Table:
     return Table(
-        "Latency by batch size",
+        name,
         ("Network", "Protocol", "Batch size", "Repetitions", *MILLISECONDS.values(), "Jets per second"),
         tuple(
             (
@@ -62,11 +67,18 @@ def _table(latencies: pl.DataFrame) -> Table:
                 *(f"{row[name]:.3g}" if row[name] < 100 else f"{row[name]:.0f}" for name in MILLISECONDS),
                 count_text(round(row["jets_per_second"])),
             )
-            for row in rows
+            for row in latencies.iter_rows(named=True)
         ),
         (
             "Round trip: from before the request is serialized until the answer is an array again. Compute and queue: "
             "Triton's own statistics. Overhead: mean round trip without compute.",
+            "Published jets per second at 2 and at 1024 jets a request: "
+            + "; ".join(
+                f"{title(family)}, {device}: {few:,} and {many:,}"
+                for family, devices in published.THROUGHPUT.items()
+                for device, (few, many) in devices.items()
+            )
+            + " (not comparable: other machines, and a cluster's network in between).",
         ),
         labels=3,
     )

@@ -45,6 +45,8 @@ def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampli
 
 
 def _summary(losses: tuple[CorrectionLoss, ...]) -> str:
+    if losses[0].loss.value is None:
+        return "There are no test jets."
     networks = [each for each in losses if each.correction not in BASELINES]
     return " ".join(
         f"{title(each.correction)}'s loss on {each.loss.n:,} test jets is {number_text(each.loss)}: below "

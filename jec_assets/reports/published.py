@@ -1,8 +1,8 @@
 """The published study's results, to stand beside ours.
 
 Source: D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow pipeline":
-Tables 2, 3 and 4. It used 1.42 million jets of CMS's full simulation; numbers of any other detector can't be compared
-with them, so whoever shows them says so with NOT_COMPARABLE.
+Tables 2, 3 and 4, Figure 8. It used 1.42 million jets of CMS's full simulation; numbers of any other detector can't be
+compared with them, so whoever shows them says so with NOT_COMPARABLE.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ LOSS = {STANDARD: 9.427e-2, "pfn": 8.768e-2, "particle_net": 8.746e-2}
 GAIN = {"pfn": 0.0752, "particle_net": 0.0779}
 PARAMETERS = {"pfn": "355.45k", "particle_net": "123.47k"}
 MACS = {"pfn": "1.43M", "particle_net": "47.59M"}
+
+# Jets per second at batch sizes 2 and 1024, by device (Figure 8)
+THROUGHPUT = {
+    "pfn": {"CPU": (71, 3086), "V100": (285, 27_929)},
+    "particle_net": {"CPU": (49, 310), "V100": (247, 1805)},
+}
 
 # Table 4: improvement of flavor dependence (alpha) and of resolution (beta) by family, region and interval of pT_gen.
 ALPHA = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
-from jec_assets.plots.style import appearance
+from jec_assets.plots.style import appearance, minus
 from jec_assets.reports.report import NOTHING
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.bins import Interval
     from jec_assets.evaluation.number import Number
 
-MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 PERCENT = 100.0  # as `scale`
 
@@ -28,24 +27,24 @@ def number_text(number: Number, scale: float = 1.0) -> str:
         return number.note
     value = number.value * scale
     if number.uncertainty is None:
-        return _signed(f"{value:.4g}") + (f" ({number.note})" if number.note else "")
+        return minus(f"{value:.4g}") + (f" ({number.note})" if number.note else "")
     uncertainty = number.uncertainty * scale
     if uncertainty == 0:
-        return _signed(f"{value:.4g}{PLUS_MINUS}0")
+        return minus(f"{value:.4g}{PLUS_MINUS}0")
     decimals = max(0, 1 - floor(log10(uncertainty)))
-    return _signed(f"{value:.{decimals}f}{PLUS_MINUS}{uncertainty:.{decimals}f}")
+    return minus(f"{value:.{decimals}f}{PLUS_MINUS}{uncertainty:.{decimals}f}")
 
 
 def percent_text(share: float | None) -> str:
     """A share as percent without the sign: `7.52`; a dash where there is none."""
-    return NOTHING if share is None else _signed(f"{share * PERCENT:.2f}")
+    return NOTHING if share is None else minus(f"{share * PERCENT:.2f}")
 
 
 def value_text(value: float | str) -> str:
     """A hyperparameter or setting: text as it is, numbers with at most three digits."""
     if isinstance(value, str):
         return value
-    return f"{value:,}" if isinstance(value, int) else _signed(f"{value:.3g}".replace("e-0", "e-"))
+    return f"{value:,}" if isinstance(value, int) else minus(f"{value:.3g}".replace("e-0", "e-"))
 
 
 def count_text(count: int) -> str:
@@ -71,7 +70,3 @@ def listing(parts: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *head, last = parts
     return f"{', '.join(head)} and {last}" if head else last
-
-
-def _signed(text: str) -> str:
-    return text.replace("-", MINUS)

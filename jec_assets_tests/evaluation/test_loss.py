@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from jec_assets.evaluation.bootstrap import Resampling
+from jec_assets.evaluation.loss import compare_losses, jet_losses
+from jec_assets.evaluation.number import Number
+
+TARGET = np.array([0.1, -0.2, 1.0, -1.5, 0.4])
+PREDICTION = np.array([0.2, -0.2, 0.5, 0.0, 0.1])
+ONCE = Resampling(10, 1).multiplicities(np.arange(5, dtype=np.uint64))
+
+
+def test_jets_outside_carry_no_loss_and_count_in_the_mean():
+    np.testing.assert_allclose(jet_losses(TARGET, PREDICTION), [0.1, 0.0, 0.0, 0.0, 0.3])
+    (comparison,) = compare_losses(TARGET, {"pfn": PREDICTION}, (), ONCE)
+    assert comparison.loss.value == pytest.approx(0.4 / 5)
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.float32, 20, elements=st.floats(-1.5, 1.5, width=32)),
+    arrays(np.float32, 20, elements=st.floats(-1, 1, width=32)),
+)
+def test_the_loss_is_the_one_that_networks_are_trained_with(target: np.ndarray, prediction: np.ndarray):
+    import torch
+
+    from jec_assets.training.losses import calibration_loss
+
+    trained = calibration_loss(torch.from_numpy(prediction), torch.from_numpy(target)).item()
+    assert jet_losses(target, prediction).mean() == pytest.approx(trained, abs=1e-6)
+
+
+def test_gain_and_below_are_relative_to_model_and_baseline():
+    factors = {"standard": np.zeros(5), "pfn": PREDICTION}
+    standard, network = compare_losses(TARGET, factors, ("standard",), ONCE)
+    assert standard.loss.value == pytest.approx(0.7 / 5)
+    assert network.gain["standard"].value == pytest.approx((0.7 - 0.4) / 0.4)
+    assert network.below["standard"].value == pytest.approx((0.7 - 0.4) / 0.7)
+    assert standard.gain["standard"].value == 0
+    assert standard.below["standard"] == Number(0.0, 0.0, 5)
+
+
+def test_perfect_predictions_have_no_gain_in_numbers():
+    factors = {"standard": np.zeros(5), "pfn": TARGET}
+    _, network = compare_losses(TARGET, factors, ("standard",), ONCE)
+    assert network.loss.value == 0
+    assert network.gain["standard"].value is None
+    assert network.below["standard"].value == pytest.approx(1)
+
+
+def test_no_jets():
+    nothing = np.zeros(0)
+    multiplicities = Resampling().multiplicities(nothing.astype(np.uint64))
+    (comparison,) = compare_losses(nothing, {"standard": nothing}, ("standard",), multiplicities)
+    assert comparison.loss.note == comparison.gain["standard"].note == comparison.below["standard"].note == "no jets"

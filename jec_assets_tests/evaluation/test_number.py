@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from jec_assets.evaluation.number import Number
+
+
+def test_value_and_spread_of_the_resamples():
+    number = Number.of(np.array([5.0, 4.0, 6.0, 5.0]), 10)
+    assert number.value == 5.0
+    assert number.uncertainty == pytest.approx(1.0)  # of 4, 6, 5 with one degree of freedom less
+    assert number.note == ""
+
+
+def test_no_jets_and_one_jet_say_so():
+    assert Number.of(np.array([np.nan, np.nan]), 0) == Number(None, None, 0, "no jets")
+    assert Number.of(np.array([1.5, 1.5, 1.5]), 1) == Number(1.5, None, 1, "n = 1")
+
+
+def test_undefined_statistics_are_missing_not_nan():
+    assert Number.of(np.array([np.nan, 1.0, 2.0]), 7) == Number(None, None, 7, "n = 7: undefined")
+    assert Number.of(np.array([np.inf, 1.0, 2.0]), 7).value is None
+
+
+def test_resamples_without_the_group_do_not_count():
+    number = Number.of(np.array([1.0, np.nan, 0.0, 2.0]), 2)
+    assert number.uncertainty == pytest.approx(np.sqrt(2))
+    assert Number.of(np.array([1.0, np.nan, np.nan, 2.0]), 2).uncertainty is None
+
+
+def test_json_holds_everything():
+    assert json.loads(json.dumps(Number(1.0, None, 1, "n = 1").as_json())) == {
+        "value": 1.0,
+        "uncertainty": None,
+        "n": 1,
+        "note": "n = 1",
+    }

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jec_assets.evaluation.bins import INCLUSIVE
+from jec_assets.evaluation.bootstrap import Resampling
+from jec_assets.evaluation.calibrated_jets import CalibratedJets
+from jec_assets.evaluation.resolution import BINS, Resolution, relative_width, resolution
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+
+
+def measured(table: pl.DataFrame) -> dict[tuple[str, str], Resolution]:
+    jets = CalibratedJets.from_table(table)
+    results = resolution(jets, Resampling().multiplicities(jets.event), (INCLUSIVE,))
+    return {(each.region.name, each.correction): each for each in results}
+
+
+def test_width_by_hand():
+    width = relative_width(np.array([0.8, 1.0, 1.2, 1.4, 1.6]), np.ones((1, 5), np.uint8))
+    assert width == pytest.approx([(1.4 - 1.0) / 1.2])
+
+
+def test_of_a_normal_response():
+    responses = np.random.default_rng(0).normal(1, 0.1, 100_000)
+    assert relative_width(responses, np.ones((1, 100_000), np.uint8)) == pytest.approx([0.1349], rel=0.02)
+
+
+def test_all_flavors_of_a_region_and_interval_enter():
+    table = calibrated_table(3000)
+    each = measured(table)["barrel", "standard"]
+    selected = table.filter((pl.col("genJetEta").abs() < 1.3) & (pl.col("genJetPt") >= 30))
+    low, median, high = np.quantile((selected["jetPt"] / selected["genJetPt"]).to_numpy(), (0.25, 0.5, 0.75))
+    assert each.resolution.n == len(selected)
+    assert each.resolution.value == pytest.approx((high - low) / median, rel=1e-5)
+
+
+def test_beta_is_the_share_of_width_that_is_gone():
+    results = measured(calibrated_table(20_000))
+    for region in ("barrel", "endcap"):
+        standard, network = results[region, "standard"], results[region, "particle_net"]
+        assert (standard.beta.value, standard.beta.uncertainty) == (0, 0)
+        assert network.beta.value == pytest.approx(1 - network.resolution.value / standard.resolution.value)
+        assert network.beta.value == pytest.approx(0.2, abs=0.05)
+        assert network.ratio.value == pytest.approx(1 - network.beta.value)
+        assert network.ratio.uncertainty == network.beta.uncertainty
+        assert network.beta.uncertainty < standard.resolution.uncertainty / standard.resolution.value  # paired
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(-0.5, 0.5))
+def test_scaling_all_responses_leaves_beta_unchanged(shift: float):
+    jets = CalibratedJets.from_table(calibrated_table(1500))
+    multiplicities = Resampling(5).multiplicities(jets.event)
+    scaled = replace(jets, log_factors={name: factor + shift for name, factor in jets.log_factors.items()})
+    for before, after in zip(
+        resolution(jets, multiplicities, (INCLUSIVE,)), resolution(scaled, multiplicities, (INCLUSIVE,)), strict=True
+    ):
+        assert after.resolution.value == pytest.approx(before.resolution.value)
+        assert after.beta.value == pytest.approx(before.beta.value, abs=1e-9)
+
+
+def test_figure_10_has_19_bins_a_region():
+    jets = CalibratedJets.from_table(calibrated_table(2000))
+    results = resolution(jets, Resampling(3).multiplicities(jets.event), BINS)
+    assert len(results) == 2 * 19 * 3
+    in_bins = sum(each.resolution.n for each in results if each.correction == "standard")
+    assert in_bins == np.count_nonzero((jets.gen_pt >= 20) & (jets.gen_pt < 3000))
+
+
+@pytest.mark.parametrize(("jets", "note"), [(0, "no jets"), (1, "n = 1")])
+def test_hardly_any_jets_are_no_crash(jets: int, note: str):
+    table = calibrated_table(100).filter((pl.col("genJetEta").abs() < 1.3) & (pl.col("genJetPt") > 30)).head(jets)
+    results = measured(table)
+    for name in ("standard", "pfn"):
+        each = results["barrel", name]
+        assert (each.resolution.value, each.resolution.note) == (None, note)
+        assert (each.beta.value, each.beta.note) == (None, note)
+        assert each.ratio == each.beta
+        assert results["endcap", name].resolution.note == "no jets"
+        json.dumps(each.resolution.as_json(), allow_nan=False)
+
+
+def test_equal_responses_have_width_0_and_nothing_to_improve():
+    table = calibrated_table(500).with_columns(jetPt=pl.col("genJetPt"), log_factor_pfn=pl.lit(0.0))
+    each = measured(table)["barrel", "pfn"]
+    assert (each.resolution.value, each.resolution.uncertainty) == (0, 0)
+    assert each.beta.note == "the baseline is 0"

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from jec_assets.evaluation.bins import GEN_PT_INTERVALS, INCLUSIVE, REGIONS
+from jec_assets.evaluation.bootstrap import Resampling
+from jec_assets.evaluation.calibrated_jets import CalibratedJets
+from jec_assets.evaluation.flavor import FlavorDependence, flavor_dependence
+from jec_assets.plots.flavor import flavor_response
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.plots.figures import check_layout, legend, points, texts
+
+
+def measured(jets: int) -> tuple[FlavorDependence, ...]:
+    calibrated = CalibratedJets.from_table(calibrated_table(3000).head(jets))
+    return flavor_dependence(calibrated, Resampling(5).multiplicities(calibrated.event))
+
+
+def test_each_flavor_has_a_point_per_correction():
+    results = measured(3000)
+    figure = flavor_response(results, REGIONS[0], [INCLUSIVE])
+    (axes,) = figure.axes
+    drawn = points(axes)
+    assert list(drawn) == legend(figure) == ["Standard correction", "PFN", "ParticleNet"]
+    standard = next(each for each in results if each.region == REGIONS[0] and each.interval == INCLUSIVE)
+    assert [y for _, y in drawn["Standard correction"]] == [median.value for median in standard.medians.values()]
+    assert [round(x) for x, _ in drawn["PFN"]] == [0, 1, 2, 3, 4, 5]
+    assert len({x for each in drawn.values() for x, _ in each}) == 18  # none hides another
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["u", "d", "s", "c", "b", "g"]
+    low, high = axes.get_ylim()
+    assert all(low < y < high for each in drawn.values() for _, y in each)
+    assert {"Simulation", "Median response", "Jet flavor"} <= texts(figure)
+    check_layout(figure)
+
+
+def test_a_panel_for_each_interval():
+    figure = flavor_response(measured(3000), REGIONS[1], GEN_PT_INTERVALS)
+    assert len(figure.axes) == 4
+    assert any("30 \\leq" in text for text in texts(figure))
+    check_layout(figure)
+
+
+@pytest.mark.parametrize(("jets", "note"), [(0, "no jets"), (1, "n = 1")])
+def test_hardly_any_jets_are_said_to_be_so(jets: int, note: str):
+    results = measured(jets)
+    told = [texts(flavor_response(results, region, [INCLUSIVE])) for region in REGIONS]
+    assert any(note in each for each in told)
+    check_layout(flavor_response(results, REGIONS[0], GEN_PT_INTERVALS))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from jec_assets.evaluation.bins import REGIONS
+from jec_assets.evaluation.bootstrap import Resampling
+from jec_assets.evaluation.calibrated_jets import CalibratedJets
+from jec_assets.evaluation.resolution import BINS, Resolution, resolution
+from jec_assets.plots.resolution import MIN_JETS_PER_POINT, resolution_curves
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.plots.figures import check_layout, legend, points
+
+
+def measured(jets: int) -> tuple[Resolution, ...]:
+    calibrated = CalibratedJets.from_table(calibrated_table(4000).head(jets))
+    return resolution(calibrated, Resampling(5).multiplicities(calibrated.event), BINS)
+
+
+def test_curves_and_ratios():
+    results = measured(4000)
+    figure = resolution_curves(results, REGIONS[0])
+    upper, lower = figure.axes
+    drawn = [each for each in results if each.region == REGIONS[0] and each.resolution.n >= MIN_JETS_PER_POINT]
+    pfn = [each for each in drawn if each.correction == "pfn"]
+    assert 0 < len(pfn) <= len(BINS)
+    assert list(points(upper)) == legend(figure) == ["Standard correction", "PFN", "ParticleNet"]
+    assert [y for _, y in points(upper)["PFN"]] == [each.resolution.value for each in pfn]
+    assert list(points(lower)) == ["PFN", "ParticleNet"]
+    assert [y for _, y in points(lower)["PFN"]] == [each.ratio.value for each in pfn]
+    for (x, _), each in zip(points(upper)["PFN"], pfn, strict=True):
+        assert each.interval.contains(x)
+    assert upper.get_xscale() == "log"
+    assert lower.get_xlabel() == r"$p_\mathrm{T,gen}$ [GeV]"
+    assert upper.get_ylabel() == "IQR / median response"
+    assert upper.get_ylim()[0] == 0
+    check_layout(figure)
+
+
+@pytest.mark.parametrize("jets", [0, 1])
+def test_hardly_any_jets_leave_the_frame_empty(jets: int):
+    figure = resolution_curves(measured(jets), REGIONS[0])
+    assert points(figure.axes[0]) == {}
+    check_layout(figure)

@@ -1,0 +1,147 @@
+"""Each report says what its numbers say, and says so where there are none."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from jec_assets.evaluation.search import NoTrialsError
+from jec_assets.reports.dataset import dataset_report
+from jec_assets.reports.flavor import flavor_report
+from jec_assets.reports.latency import latency_report
+from jec_assets.reports.loss import loss_report
+from jec_assets.reports.report import Report, ReportError, Table
+from jec_assets.reports.resolution import resolution_report
+from jec_assets.reports.search import search_report
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.plots.latencies import latency_table
+from jec_assets_tests.reports.conftest import RESAMPLING
+
+
+def row(table: Table, *names: str) -> dict[str, str]:
+    """The row with these first cells, by column; spaces that don't break are like others."""
+    (found,) = (cells for cells in table.rows if cells[: len(names)] == names)
+    return {column: cell.replace("\N{NO-BREAK SPACE}", " ") for column, cell in zip(table.columns, found, strict=True)}
+
+
+def test_every_report_is_named_told_and_json(reports: dict[str, Report]):
+    for name, report in reports.items():
+        assert report.name == name
+        assert report.title
+        assert report.summary.endswith(".")
+        assert report.tables
+        json.dumps(report.numbers, allow_nan=False)
+        assert len({figure.name for figure in report.figures}) == len(report.figures)
+        assert all(figure.alt and figure.svg and figure.png for figure in report.figures)
+
+
+def test_loss(reports: dict[str, Report]):
+    report = reports["loss"]
+    (table,) = report.tables
+    assert [cells[0] for cells in table.rows] == [
+        "Standard correction",
+        "Constant shift",
+        "Kinematics only",
+        "PFN",
+        "ParticleNet",
+    ]
+    pfn = row(table, "PFN")
+    losses = report.numbers["loss"]
+    assert pfn["Loss"].startswith(f"{losses['pfn']:.4f}"[:5])
+    below = 100 * (1 - losses["pfn"] / losses["kinematics"])
+    assert float(pfn["Below kinematics [%]"].split(" ±")[0]) == pytest.approx(below, abs=0.1)
+    assert (pfn["Published loss"], pfn["Published gain [%]"]) == ("0.08768", "7.52")
+    assert row(table, "Standard correction")["Below standard [%]"] == "–"
+
+
+def test_flavor(reports: dict[str, Report]):
+    alphas, medians, jets = reports["flavor"].tables
+    assert len(alphas.rows) == 2 * 5
+    assert len(medians.rows) == 3 * len(alphas.rows)
+    cells = row(alphas, "barrel", "100–300")
+    assert cells["Published α ParticleNet [%]"] == "24.52"
+    assert "fewer than 100 jets of" in row(alphas, "endcap", "≥\N{NO-BREAK SPACE}1000")["α PFN [%]"]
+    assert int(row(jets, "barrel", "≥\N{NO-BREAK SPACE}30")["g"].replace(",", "")) > 500
+    assert [figure.name for figure in reports["flavor"].figures] == [
+        "barrel_inclusive",
+        "endcap_inclusive",
+        "barrel_intervals",
+        "endcap_intervals",
+    ]
+
+
+def test_resolution(reports: dict[str, Report]):
+    intervals, bins = reports["resolution"].tables
+    assert (len(intervals.rows), len(bins.rows)) == (2 * 5, 2 * 19)
+    assert row(intervals, "endcap", "300–1000")["Published β PFN [%]"] == "12.90"
+    assert not any("Published" in column for column in bins.columns)
+
+
+def test_search(reports: dict[str, Report]):
+    best, correlations = reports["search"].tables[:2]
+    assert [cells[0] for cells in best.rows] == ["0", "2", "1"]
+    assert best.columns[1:4] == ("layers", "dropout", "optimizer")
+    assert [cells[0] for cells in correlations.rows] == ["layers", "dropout"]
+    assert "trial 0 has the lowest validation loss" in reports["search"].summary
+    assert "would have picked trial 2" in reports["search"].summary
+    with pytest.raises(NoTrialsError):
+        search_report({"pfn": []}, 0.078)
+
+
+def test_complexity(reports: dict[str, Report]):
+    cells = row(reports["complexity"].tables[0], "ParticleNet")
+    assert (cells["Parameters"], cells["MACs"]) == ("123,469", "47,588,001")
+    assert (cells["Published parameters"], cells["Published MACs"]) == ("123.47k", "47.59M")
+
+
+def test_dataset(reports: dict[str, Report]):
+    by_interval, by_flavor = reports["dataset"].tables
+    assert by_interval.columns == ("Region", "pT,gen [GeV]", "train", "validation", "test", "all")
+    totals = [sum(int(cells[-1].replace(",", "")) for cells in table.rows) for table in (by_interval, by_flavor)]
+    assert totals == [7900, 7900]
+    assert [cells[1] for cells in by_interval.rows[1:4]] == ["30–100", "100–300", "300–1000"]
+    assert reports["dataset"].summary == "7,900 jets: 3,000 train, 900 validation, 4,000 test."
+
+
+def test_latency(reports: dict[str, Report]):
+    extremes, table = reports["latency"].tables
+    assert [cells[2] for cells in extremes.rows] == ["2", "1024"] * 4
+    assert [cells[0] for cells in extremes.rows] == ["PFN"] * 4 + ["ParticleNet"] * 4
+    assert len(table.rows) == 12
+    assert row(table, "PFN", "HTTP", "1024")["Jets per second"] == "30,368"
+    assert "PFN, HTTP: 30,368 jets per second at 1024 jets a request" in reports["latency"].summary
+    headline = reports["latency"].numbers["latency"]["headline"]["pfn"]["http"]
+    assert headline["smallest_batch_size"] == 2
+    assert headline["smallest_batch_round_trip_ms"] == pytest.approx(3.06)
+
+
+def test_latencies_that_were_not_measured():
+    with pytest.raises(ReportError, match="has no compute_ms"):
+        latency_report(latency_table().drop("compute_ms"))
+    with pytest.raises(ReportError, match="has no rows"):
+        latency_report(latency_table().clear())
+
+
+@pytest.mark.parametrize("jets", [0, 1])
+def test_hardly_any_jets_are_told_not_a_crash(jets: int):
+    table = calibrated_table(10).head(jets)
+    for report in (
+        loss_report(table, calibrated_table(50), RESAMPLING),
+        flavor_report(table, RESAMPLING),
+        resolution_report(table, RESAMPLING),
+        dataset_report({"test": table}),
+    ):
+        cells = [cell for each in report.tables for cells in each.rows for cell in cells]
+        assert not any("nan" in cell.lower() or "none" in cell.lower() for cell in cells)
+        assert "nan" not in json.dumps(report.numbers, allow_nan=False)
+        if report.name != "dataset":
+            assert any(note in cell for cell in cells for note in ("no jets", "n = 1"))
+
+
+def test_families_without_published_numbers_have_no_such_columns():
+    table = calibrated_table(300).drop("log_factor_pfn").drop("log_factor_particle_net")
+    intervals = resolution_report(table.with_columns(pl.lit(0.0).alias("log_factor_pfn")), RESAMPLING).tables[0]
+    assert any("Published" in column for column in intervals.columns)
+    assert not any("Published" in column for column in resolution_report(table, RESAMPLING).tables[0].columns)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from jec_assets.evaluation.bins import GEN_PT_INTERVALS
+from jec_assets.evaluation.dataset import BELOW_INTERVALS
+from jec_assets.evaluation.number import Number
+from jec_assets.reports.text import interval_text, listing, number_text, percent_text, value_text
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "scale", "text"),
+    [
+        (0.076054, 0.000383, 1, "0.07605 ± 0.00038"),
+        (0.2345, 0.0321, 100, "23.4 ± 3.2"),
+        (-0.04, 0.2, 100, "−4 ± 20"),
+        (1234.5, 321.0, 1, "1234 ± 321"),
+        (1.0, 0.0, 1, "1 ± 0"),
+        (0.123456, None, 1, "0.1235 (n = 1)"),
+    ],
+)
+def test_numbers(value: float, uncertainty: float | None, scale: float, text: str):
+    number = Number(value, uncertainty, 1, "" if uncertainty is not None else "n = 1")
+    assert number_text(number, scale) == text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+
+
+def test_a_number_that_is_missing_says_why():
+    assert number_text(Number.missing(0, "no jets"), 100) == "no jets"
+
+
+def test_shares_and_values():
+    assert [percent_text(share) for share in (0.0752, -0.001, None)] == ["7.52", "−0.10", "–"]
+    assert [value_text(value) for value in ("Adam", 12345, 0.00108, 1e-5)] == ["Adam", "12,345", "0.00108", "1e−5"]
+
+
+def test_intervals_and_lists():
+    texts = [
+        interval_text(interval).replace("\N{NO-BREAK SPACE}", " ") for interval in (BELOW_INTERVALS, *GEN_PT_INTERVALS)
+    ]
+    assert texts == ["< 30", "30–100", "100–300", "300–1000", "≥ 1000"]
+    assert [listing(parts) for parts in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
