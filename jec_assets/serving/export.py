@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5  # of the prediction, log(genJetPt / jetPt): far below any uncertainty of a jet's energy
 OPSET = 20  # loads in ONNX Runtime from 1.17 on
 SMALL_BATCH = 64
+TALKATIVE = ("torch.onnx._internal.exporter._registration", "onnxscript.optimizer._constant_folding")
 
 
 class ExportMismatchError(RuntimeError):
@@ -146,14 +147,15 @@ def _remove_traces(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says about itself: deprecations in its own code, packages that it could also use."""
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registration.level
-    registration.setLevel(logging.ERROR)
+    """Silence what the exporter says about itself: deprecations in its code, packages and foldings it does without."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, TALKATIVE)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
             warnings.filterwarnings("ignore", message="# The axis name: ", category=UserWarning)
             yield
     finally:
-        registration.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
