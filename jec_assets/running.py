@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from jec_assets.processes import end, is_running
 from jec_assets.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -38,23 +39,21 @@ def stop_recorded(work_folder: Path) -> list[str]:
     """End every recorded process with its children; the names of those that were running."""
     ended = []
     for record in sorted((work_folder / "processes").glob("*.json")):
-        content = json.loads(record.read_bytes())
-        if psutil.pid_exists(content["pid"]):
-            process = psutil.Process(content["pid"])
-            if process.create_time() == content["started"]:
-                _end_family(process)
-                ended.append(record.stem)
+        process = _recorded_process(json.loads(record.read_bytes()))
+        if process is not None:
+            # `dagster dev` may leave its code server and webserver behind: each is ended by its own id.
+            children = process.children(recursive=True)
+            end([process], POLITE_SECONDS)
+            end(children, POLITE_SECONDS)
+            ended.append(record.stem)
         record.unlink(missing_ok=True)
     return ended
 
 
-def _end_family(process: psutil.Process) -> None:
-    family = [process, *process.children(recursive=True)]
-    process.terminate()
-    psutil.wait_procs([process], timeout=POLITE_SECONDS)
-    # `dagster dev` may leave its code server and webserver behind: each is ended by its own id.
-    left = [member for member in family if member.is_running()]
-    for member in left:
-        member.terminate()
-    for member in psutil.wait_procs(left, timeout=POLITE_SECONDS)[1]:
-        member.kill()
+def _recorded_process(record: dict[str, float]) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int(record["pid"]))
+        same = process.create_time() == record["started"]
+    except psutil.NoSuchProcess:
+        return None
+    return process if same and is_running(process) else None

@@ -9,9 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from jec_assets.storage import Storage
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
+
+# A deadline per example would be a timed test, and fail on a busy machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # What a marked test talks to: how to see that it is there, and how to get it.
 PARTS: dict[str, tuple[Callable[[], bool], str]] = {

@@ -6,6 +6,7 @@ from jec_assets import serving
 from jec_assets.defs.jets import validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import load_split
 from jec_assets.search.best import load_best, load_best_network
 from jec_assets.serving.config import InstanceSettings
@@ -43,7 +44,7 @@ def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         """Best models as ONNX, compared with torch on real jets, one numbered version per published model."""
         repository = ModelRepository(storage)
         validation = load_split(storage, "validation")
-        policy = ReleasePolicy(settings.bootstrap_resamples, settings.seed, InstanceSettings())
+        policy = ReleasePolicy(Resampling(settings.bootstrap_resamples, settings.seed), InstanceSettings())
         releases = []
         for family in families:
             best = load_best(storage, family)

@@ -6,6 +6,7 @@ Belongs here: the digests that make a record current or stale. Does not belong h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from jec_assets.storage import code_digest
 
@@ -29,8 +30,12 @@ class TrainingBudget:
     seed: int
 
 
+@cache
 def code_version() -> str:
-    """Digest of the sources that decide a trial's outcome: networks, training and search."""
+    """Digest of the sources that decide a trial's outcome: networks, training and search.
+
+    Taken once a process: what runs is what was imported, even if somebody edits a source meanwhile.
+    """
     from jec_assets import models, search, training
 
     return code_digest(models, training, search)

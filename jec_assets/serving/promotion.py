@@ -1,7 +1,7 @@
 """May a candidate replace the model that is served?
 
-Belongs here: the decision from losses on the same jets. Does not belong here: computing losses (`jec_assets.training`)
-and publishing (`repository.py`).
+Belongs here: the decision from losses on the same jets. Does not belong here: computing losses
+(`jec_assets.evaluation.loss`) and publishing (`repository.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jec_assets.evaluation.bootstrap import means
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,29 +21,32 @@ if TYPE_CHECKING:
 class Promotion:
     """The decision and its reason.
 
-    difference: mean loss of the candidate minus that of the served model, with its uncertainty; both 0 where
-    nothing is served.
+    difference: mean loss of the candidate minus that of the served model, with its uncertainty; both 0 where there
+    is nothing to compare with.
     """
 
     promoted: bool
     reason: str
-    difference: float
-    uncertainty: float
+    difference: float = 0.0
+    uncertainty: float = 0.0
+
+    @classmethod
+    def unopposed(cls, reason: str) -> Promotion:
+        """Promote without a comparison, because there is nothing to compare with."""
+        return cls(True, reason)
 
 
 def decide(
-    served_losses: NDArray[np.floating] | None, candidate_losses: NDArray[np.floating], resamples: int, seed: int
+    served_losses: NDArray[np.floating], candidate_losses: NDArray[np.floating], multiplicities: NDArray[np.integer]
 ) -> Promotion:
     """Promote a candidate that is not worse than the served model beyond the uncertainty of their difference.
 
-    Losses are per jet, (jets,), of the same validation jets in the same order; None where nothing is served. The
-    uncertainty is the standard deviation of the mean difference over `resamples` bootstrap samples of jets, each drawn
-    for both models at once: what a jet adds to both losses cancels. Raises ValueError for no jets, unequal numbers of
-    them or losses that aren't finite.
+    Losses are per jet, (jets,), of the same validation jets in the same order; multiplicities (1 + resamples, jets) are
+    those of `jec_assets.evaluation.bootstrap.Resampling`. The uncertainty is the standard deviation of the mean
+    difference over the resamples, each drawn for both models at once: what a jet adds to both losses cancels. Raises
+    ValueError for no jets, unequal numbers of them or losses that aren't finite.
     """
     _check(candidate_losses, "candidate")
-    if served_losses is None:
-        return Promotion(True, "nothing is served yet", 0.0, 0.0)
     _check(served_losses, "served")
     if served_losses.shape != candidate_losses.shape:
         raise ValueError(
@@ -49,19 +54,12 @@ def decide(
             "evaluate both models on the same jets"
         )
     differences = candidate_losses.astype(np.float64) - served_losses.astype(np.float64)
-    difference = float(differences.mean())
-    uncertainty = _bootstrap_uncertainty(differences, resamples, seed)
-    promoted = difference <= uncertainty
+    difference, *resampled = means(differences, multiplicities)
+    uncertainty = float(np.std(resampled, ddof=1))
+    promoted = bool(difference <= uncertainty)
     verdict = "not worse" if promoted else "worse"
     reason = f"{verdict} than the served model: loss {difference:+.2e} with an uncertainty of {uncertainty:.1e}"
-    return Promotion(promoted, reason, difference, uncertainty)
-
-
-def _bootstrap_uncertainty(differences: NDArray[np.float64], resamples: int, seed: int) -> float:
-    random = np.random.default_rng(seed)
-    jets = len(differences)
-    means = [differences[random.integers(jets, size=jets)].mean() for _ in range(resamples)]
-    return float(np.std(means, ddof=1))
+    return Promotion(promoted, reason, float(difference), uncertainty)
 
 
 def _check(losses: NDArray[np.floating], whose: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportCheck, compare_with_torch, export_onnx
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
     from jec_assets.search.best import BestModel
 
+COMPARED_JETS = 1000  # with torch: each in several batches, more than enough to see a wrong graph
 VERSIONED_PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy")
 
 
@@ -43,8 +45,7 @@ class Candidate:
 class ReleasePolicy:
     """How a candidate is compared with what is served, and how it will run."""
 
-    resamples: int
-    seed: int
+    resampling: Resampling
     instances: InstanceSettings
 
 
@@ -63,12 +64,19 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
     Raises ExportMismatchError where ONNX computes something else than torch.
     """
     onnx = export_onnx(candidate.network)
-    check = compare_with_torch(onnx, candidate.network, validation.packed)
+    check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
     served = repository.current(candidate.best.family)
     losses = _losses(onnx, validation)
-    promotion = decide(_served_losses(repository, served, validation), losses, policy.resamples, policy.seed)
-    if served is not None and not promotion.promoted:
-        return Release(served, promotion, check)
+    if served is None:
+        promotion = Promotion.unopposed("nothing is served yet")
+    elif _features(served) != (validation.features.particle_names, validation.features.jet_names):
+        promotion = Promotion.unopposed("the served model wants other features, so they cannot be compared")
+    else:
+        events = validation.table["event_hash"].to_numpy()
+        served_losses = _losses(repository.onnx(served), validation)
+        promotion = decide(served_losses, losses, policy.resampling.multiplicities(events))
+        if not promotion.promoted:
+            return Release(served, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)
     return Release(repository.publish(card, onnx, policy.instances), promotion, check)
 
@@ -77,14 +85,8 @@ def _losses(onnx: bytes, jets: SplitJets) -> NDArray[np.float64]:
     return jet_losses(jets.packed.target, inference_session(onnx, threads=0).predict(jets.packed))
 
 
-def _served_losses(
-    repository: ModelRepository, served: PublishedModel | None, jets: SplitJets
-) -> NDArray[np.float64] | None:
-    """Losses of the served model; None where nothing is served, or it wants features that these jets don't have."""
-    wanted = (jets.features.particle_names, jets.features.jet_names)
-    if served is None or (served.card.particle_features, served.card.jet_features) != wanted:
-        return None
-    return _losses(repository.onnx(served), jets)
+def _features(model: PublishedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return model.card.particle_features, model.card.jet_features
 
 
 def _card(candidate: Candidate, validation: SplitJets, loss: float, check: ExportCheck) -> ModelCard:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import psutil
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from jec_assets.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, spawn
 from jec_assets.serving.endpoint import Endpoint, ready
 from jec_assets.serving.installation import TritonInstallation, assemble_backends, find_triton, fingerprint
-from jec_assets.serving.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, spawn
 from jec_assets.storage import digest_bytes, write_atomically
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.processes import free_ports
 from jec_assets.serving.client import JetClient, WrongFeaturesError
 from jec_assets.serving.endpoint import ready
-from jec_assets.serving.processes import free_ports
 from jec_assets.serving.runtime import JetSession, inference_session
 from jec_assets.serving.tensors import BatchError, PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError

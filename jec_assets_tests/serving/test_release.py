@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import SplitJets
 from jec_assets.jets.packed import PackedJets
 from jec_assets.jets.splits import Split
@@ -23,7 +26,7 @@ from jec_assets.serving.served import load_release, publish_releases
 from jec_assets.storage import Storage
 from jec_assets_tests.serving.conftest import make_jets, small_network
 
-POLICY = ReleasePolicy(resamples=20, seed=1, instances=InstanceSettings())
+POLICY = ReleasePolicy(Resampling(20, seed=1), InstanceSettings())
 
 
 def validation_for(network: JetNetwork) -> SplitJets:
@@ -31,7 +34,8 @@ def validation_for(network: JetNetwork) -> SplitJets:
     jets = make_jets(200, seed=5)
     target = predict(network, jets) + np.random.default_rng(1).normal(0, 1e-3, len(jets)).astype(np.float32)
     packed = PackedJets(jets.particles, jets.offsets, jets.jets, np.clip(target, -0.9, 0.9))
-    return SplitJets(Split("validation", "digest", 200, 200, 200, "key", "extended"), packed, pl.DataFrame())
+    table = pl.DataFrame({"event_hash": np.arange(len(jets), dtype=np.uint64)})
+    return SplitJets(Split("validation", "digest", 200, 200, 200, "key", "extended"), packed, table)
 
 
 def candidate(network: JetNetwork, digest: str) -> Candidate:
@@ -107,3 +111,13 @@ def test_an_export_that_differs_publishes_nothing(
     with pytest.raises(ExportMismatchError):
         release(ModelRepository(storage), candidate(good, "good"), validation_for(good), POLICY)
     assert ModelRepository(storage).versions("pfn") == ()
+
+
+def test_a_served_model_of_other_features_is_replaced_with_that_reason(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    first = release(repository, candidate(good, "good"), validation, POLICY)
+    other = replace(first.model.card, particle_features=("log_pt",), network_digest="other")
+    repository.publish(other, repository.onnx(first.model), InstanceSettings())
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.promoted
+    assert "other features" in released.promotion.reason

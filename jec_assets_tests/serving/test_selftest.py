@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.processes import free_ports
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import EndpointError, existing_endpoint
-from jec_assets.serving.processes import free_ports
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.selftest import self_test
 from jec_assets.storage import Storage

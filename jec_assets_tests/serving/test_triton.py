@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jec_assets.processes import SHARED_MEMORY, free_ports, is_running
 from jec_assets.serving import triton as module
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import EndpointError, load, ready
-from jec_assets.serving.processes import SHARED_MEMORY, free_ports, is_running
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.triton import LocalTriton, TritonStartError
 from jec_assets_tests.serving.conftest import Served, card_of

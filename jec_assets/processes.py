@@ -1,7 +1,7 @@
 """Processes that outlive the one that starts them.
 
 Belongs here: starting, recognizing and ending them, and what they leave behind. Does not belong here: what they are for
-(`triton.py`).
+(`jec_assets.serving.triton`, `running.py`).
 """
 
 from __future__ import annotations

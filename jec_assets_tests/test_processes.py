@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jec_assets.serving.processes import SHARED_MEMORY, end, find, free_ports, is_running, remove_shared_memory, spawn
+from jec_assets.processes import SHARED_MEMORY, end, find, free_ports, is_running, remove_shared_memory, spawn
 
 SLEEPER = "import time; print('started', flush=True); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
