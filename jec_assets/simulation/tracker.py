@@ -3,8 +3,8 @@
 Belongs here: efficiency, momentum resolution and association to the primary vertex. Does not belong here: bending
 (`incidence.py`), which happens whether a track is found or not.
 
-The numbers are those of the CMS tracker, rounded: efficiency and resolution of pions from JINST 9 (2014) P10009,
-Figures 12 and 17.
+The numbers are chosen to come close to the CMS tracker (JINST 9 (2014) P10009, Figures 12 and 17: efficiency and
+resolution of pions), without its details.
 """
 
 from __future__ import annotations
