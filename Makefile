@@ -49,6 +49,7 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 	@touch $@
 
 demo: install ## Simulate jets (unless JEC_SOURCE is set), calibrate, serve, report
+	@jec check
 	@if [ -z "$${JEC_SOURCE:-}" ]; then jec simulate --jets $(JETS) --out $(SIMULATED) --seed 1; fi
 	@dagster job execute -m jec_assets.definitions -j calibration
 	@jec results

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -42,13 +42,19 @@ def _storage(settings: Settings) -> Storage:
     return Storage(settings.storage_root, settings.work_folder / "cache")
 
 
+def _fail(message: str) -> NoReturn:
+    """Say what is wrong, on one screen and without a traceback."""
+    console.print(message, style="red", highlight=False, markup=False)
+    raise typer.Exit(1)
+
+
 @app.command()
 def check() -> None:
     """Look whether this machine has all that the calibration needs, and say what is missing.
 
     Takes a second, so that nobody waits ten minutes to read it from a run.
     """
-    from jec_assets.serving.guard import check_onnxruntime
+    from jec_assets.serving.guard import OnnxRuntimeInstallationError, check_onnxruntime
     from jec_assets.serving.installation import TritonMissingError, find_triton
 
     settings = _settings()
@@ -57,9 +63,8 @@ def check() -> None:
         check_onnxruntime()
         if settings.endpoint == "local":
             find_triton()
-    except (RuntimeError, TritonMissingError) as missing:
-        console.print(f"[red]missing:[/red] {missing}")
-        raise typer.Exit(1) from missing
+    except (OnnxRuntimeInstallationError, TritonMissingError) as missing:
+        _fail(str(missing))
     console.print("everything is here")
 
 
@@ -84,8 +89,7 @@ def simulate(
         with StageBars(console) as bars:
             summary = run(plan, bars.update)
     except SimulationError as fault:
-        console.print(f"[red]{fault}[/red]")
-        raise typer.Exit(1) from fault
+        _fail(str(fault))
     verb = "were there already" if summary.reused else "simulated"
     console.print(
         f"{summary.jets} jets {verb}: {len(summary.files)} files in {out}, correction {summary.correction.name}"
@@ -104,8 +108,7 @@ def serve() -> None:
     repository = ModelRepository(_storage(settings))
     models = [model for model in map(repository.current, FAMILIES) if model is not None]
     if not models:
-        console.print("no model is published yet: run `make demo` or materialize onnx_repository")
-        raise typer.Exit(1)
+        _fail("no model is published yet: run `make demo` or materialize onnx_repository")
     endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
     load(endpoint, models)
     for model in models:
@@ -117,9 +120,11 @@ def serve() -> None:
 def results() -> None:
     """Print where the newest report, its numbers and the endpoint are, one a line, for people and scripts."""
     from jec_assets.reports.calibration_page import NUMBERS_KEY, PAGE_KEY
-    from jec_assets.serving.served import load_endpoint
+    from jec_assets.serving.served import ENDPOINT_KEY, load_endpoint
 
     storage = _storage(_settings())
+    if not (storage.exists(NUMBERS_KEY) and storage.exists(ENDPOINT_KEY)):
+        _fail(f"there are no results in {storage.root} yet: run `make demo` or materialize calibration_report")
     print(f"report: {storage.uri(PAGE_KEY)}")  # noqa: T201
     print(f"numbers: {storage.uri(NUMBERS_KEY)}")  # noqa: T201
     print(f"endpoint: {load_endpoint(storage).url}")  # noqa: T201

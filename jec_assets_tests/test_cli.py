@@ -1,0 +1,86 @@
+"""The `jec` command: it teaches, it says what is missing, and it never shows a traceback for a user's mistake."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from jec_assets.cli import app
+from jec_assets.settings import Settings
+from jec_assets.simulation import campaign
+
+ROOT = Path(__file__).parents[1]
+
+
+def jec(*words: str, status: int = 0) -> str:
+    result = CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def test_help_names_every_command() -> None:
+    for command in ("check", "simulate", "serve", "results", "dev", "stop", "settings"):
+        assert re.search(rf"\b{command}\b", jec("--help"))
+
+
+def test_settings_are_all_listed_and_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEC_TRIALS", "5")
+    shown = json.loads(jec("settings", "--json"))
+    assert set(shown) == set(Settings.model_fields)
+    assert shown["trials"] == 5
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_an_unknown_tune_is_refused_with_the_names(tmp_path: Path) -> None:
+    said = jec("simulate", "--jets", "10", "--out", str(tmp_path), "--tune", "opera", status=1)
+    assert "cuetp8m1" in said
+    assert "Traceback" not in said
+
+
+def test_simulating_without_its_packages_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign.importlib.util, "find_spec", lambda _: None)
+    assert "jec-assets[simulation]" in jec("simulate", "--jets", "10", "--out", str(tmp_path), status=1)
+
+
+def test_without_results_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEC_STORAGE_ROOT", str(tmp_path))
+    assert "make demo" in jec("results", status=1)
+    assert "make demo" in jec("serve", status=1)
+
+
+def test_stopping_where_nothing_runs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEC_WORK_FOLDER", str(tmp_path))
+    assert "nothing was running" in jec("stop")
+
+
+@pytest.mark.needs("triton")
+def test_check_passes_where_everything_is_installed() -> None:
+    assert "everything is here" in jec("check")
+
+
+def test_check_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "plan9")
+    assert "there is no Triton for plan9" in jec("check", status=1)
+
+
+def test_every_variable_in_the_documentation_exists() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    known = {f"JEC_{name.upper()}" for name in Settings.model_fields}
+    named = {name for document in documents for name in re.findall(r"\bJEC_[A-Z_]+\b", document.read_text())}
+    assert named <= known
+
+
+def test_every_make_target_in_the_documentation_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(document.read_text() for document in documents)
+    assert set(re.findall(r"`(?:JEC_\S+ )?make ([a-z-]+)", text)) <= targets
+
+
+def test_every_linked_document_exists() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"
