@@ -34,7 +34,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="JEC_", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    profile: Literal["fast", "full"] = Field("fast", description="fast: minutes on two cores; full: the published study")
+    profile: Literal["fast", "full"] = Field("fast", description="fast: minutes, two cores; full: the study")
 
     # Where things live
     storage_root: str = Field("var/storage", description="folder or s3:// prefix of all artifacts")
