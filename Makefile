@@ -50,8 +50,8 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 
 demo: install ## Simulate jets (unless JEC_SOURCE is set), calibrate, serve, report
 	@jec check
-	@if [ -z "$${JEC_SOURCE:-}" ]; then jec simulate --jets $(JETS) --out $(SIMULATED) --seed 1; fi
-	@dagster job execute -m jec_assets.definitions -j calibration
+	@if [ -z "$${JEC_SOURCE:-}" ]; then jec run -- jec simulate --jets $(JETS) --out $(SIMULATED) --seed 1; fi
+	@jec run -- dagster job execute -m jec_assets.definitions -j calibration
 	@jec results
 
 dev: install ## Open the Dagster UI on http://127.0.0.1:3000

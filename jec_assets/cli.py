@@ -133,18 +133,28 @@ def results() -> None:
 @app.command()
 def dev(port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI with this project loaded, on this machine only, until Ctrl-C or `jec stop`."""
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    _run_recorded("dagster_dev", [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+
+
+@app.command()
+def run(command: Annotated[list[str], typer.Argument(help="The command and its words, after --.")]) -> None:
+    """Run a command so that `jec stop` finds and ends it with all that it starts."""
+    _run_recorded(Path(command[0]).name, command)
+
+
+def _run_recorded(name: str, command: list[str]) -> NoReturn:
     from jec_assets.running import recorded
 
-    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml"]
-    command += ["-h", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    with recorded(_settings().work_folder, "dagster_dev", process.pid):
+    with recorded(_settings().work_folder, name, process.pid):
         try:
             status = process.wait()
         except KeyboardInterrupt:
-            status = process.wait(timeout=60)
-    raise typer.Exit(status)
+            # The terminal sent it to the command too, which now winds up.
+            status = process.wait()
+    raise typer.Exit(abs(status))
 
 
 @app.command()
@@ -176,3 +186,7 @@ def settings(json_output: Annotated[bool, typer.Option("--json", help="As JSON."
         mark = "*" if f"JEC_{name.upper()}" in os.environ else ""
         table.add_row(f"JEC_{name.upper()}{mark}", str(getattr(now, name)), field.description or "")
     Console().print(table)
+
+
+if __name__ == "__main__":
+    app()

@@ -26,7 +26,7 @@ POLITE_SECONDS = 10.0
 @contextmanager
 def recorded(work_folder: Path, name: str, pid: int) -> Iterator[None]:
     """Record a process while the block runs, so that `stop_recorded` finds it from anywhere."""
-    record = work_folder / "processes" / f"{name}.json"
+    record = work_folder / "processes" / f"{name}-{pid}.json"
     started = psutil.Process(pid).create_time()
     write_atomically(record, json.dumps({"pid": pid, "started": started}).encode())
     try:
@@ -45,7 +45,7 @@ def stop_recorded(work_folder: Path) -> list[str]:
             children = process.children(recursive=True)
             end([process], POLITE_SECONDS)
             end(children, POLITE_SECONDS)
-            ended.append(record.stem)
+            ended.append(record.stem.rpartition("-")[0])
         record.unlink(missing_ok=True)
     return ended
 

@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ def jec(*words: str, status: int = 0) -> str:
 
 
 def test_help_names_every_command() -> None:
-    for command in ("check", "simulate", "serve", "results", "dev", "stop", "settings"):
+    for command in ("check", "simulate", "serve", "results", "dev", "run", "stop", "settings"):
         assert re.search(rf"\b{command}\b", jec("--help"))
 
 
@@ -54,6 +56,34 @@ def test_without_results_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest
 def test_stopping_where_nothing_runs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JEC_WORK_FOLDER", str(tmp_path))
     assert "nothing was running" in jec("stop")
+
+
+def test_a_command_that_runs_is_ended_by_stop_and_its_status_is_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JEC_WORK_FOLDER", str(tmp_path))
+    jec("run", "--", sys.executable, "-c", "raise SystemExit(3)", status=3)
+    words = [
+        str(Path(sys.executable)),
+        "-m",
+        "jec_assets.cli",
+        "run",
+        "--",
+        sys.executable,
+        "-c",
+        "import time; time.sleep(600)",
+    ]
+    running = subprocess.Popen(words)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("processes/*.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert "ended: python" in jec("stop")
+        assert running.wait(timeout=30) == 15
+    finally:
+        running.kill()
+        running.wait()
 
 
 @pytest.mark.needs("triton")

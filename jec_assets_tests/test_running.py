@@ -38,7 +38,7 @@ def test_a_recorded_process_is_ended_with_its_children(tmp_path: Path) -> None:
 
 
 def test_another_process_with_the_same_id_is_left_alone(tmp_path: Path) -> None:
-    record = tmp_path / "processes" / "gone.json"
+    record = tmp_path / "processes" / "gone-1.json"
     record.parent.mkdir()
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
