@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from jec_assets.jets.packed import PackedJets
-from jec_assets.models.hyperparameters import PFNHyperparameters
+from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.network import JetNetwork
 from jec_assets.training.reproducible import seeded
 
 INPUTS = NetworkInputs(particle_features=4, jet_features=2, points=(0, 1))
 SMALL_PFN = PFNHyperparameters(phi_layers=2, phi_units=8, head_layers=1, head_units=8, dropout=0.1)
+SMALL_PARTICLE_NET = ParticleNetHyperparameters(
+    blocks=2, neighbors=4, layers=2, units=8, head_layers=1, head_units=8, dropout=0.1
+)
 
 
 def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
@@ -25,7 +28,7 @@ def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
     return PackedJets(particles, offsets, features, target)
 
 
-def small_network(seed: int = 0) -> JetNetwork:
-    """A PFN with fresh weights."""
+def small_network(seed: int = 0, hyperparameters: Hyperparameters = SMALL_PFN) -> JetNetwork:
+    """A network with fresh weights."""
     with seeded(seed):
-        return SMALL_PFN.build(INPUTS)
+        return hyperparameters.build(INPUTS)

@@ -9,6 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.models.hyperparameters import Hyperparameters
 from jec_assets.models.inputs import Standardization
 from jec_assets.models.network import JetNetwork
 from jec_assets.models.prediction import predict
@@ -18,7 +19,7 @@ from jec_assets.training.loop import train
 from jec_assets.training.losses import calibration_loss
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import TrainingResult
-from jec_assets_tests.training.samples import learnable_jets, small_network
+from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, SMALL_PFN, learnable_jets, small_network
 
 TRAINING = learnable_jets(403, seed=1)
 VALIDATION = learnable_jets(101, seed=2)
@@ -29,8 +30,8 @@ def silent(_: Progress) -> None:
     pass
 
 
-def trained(config: TrainingConfig, network_seed: int = 0) -> tuple[JetNetwork, TrainingResult]:
-    network = small_network(network_seed)
+def trained(config: TrainingConfig, hyperparameters: Hyperparameters = SMALL_PFN) -> tuple[JetNetwork, TrainingResult]:
+    network = small_network(hyperparameters=hyperparameters)
     return network, train(network, TRAINING, VALIDATION, config, silent)
 
 
@@ -61,12 +62,20 @@ def test_the_best_epochs_weights_are_kept() -> None:
     assert not network.training
 
 
-def test_equal_seeds_give_bit_equal_weights() -> None:
-    first, figures = trained(CONFIG)
+@pytest.mark.parametrize("hyperparameters", [SMALL_PFN, SMALL_PARTICLE_NET])
+def test_equal_seeds_give_bit_equal_weights(hyperparameters: Hyperparameters) -> None:
+    first, figures = trained(CONFIG, hyperparameters)
     torch.rand(17)  # random numbers drawn elsewhere don't matter
-    second, again = trained(CONFIG)
+    second, again = trained(CONFIG, hyperparameters)
     assert same_weights(first, second)
     assert [f.validation_loss for f in figures.history] == [f.validation_loss for f in again.history]
+
+
+@pytest.mark.parametrize("hyperparameters", [SMALL_PFN, SMALL_PARTICLE_NET])
+def test_jets_of_one_particle_can_be_trained_on(hyperparameters: Hyperparameters) -> None:
+    lone = PackedJets(TRAINING.particles[:3], np.arange(4), TRAINING.jets[:3], TRAINING.target[:3])
+    result = train(small_network(hyperparameters=hyperparameters), lone, lone, replace(CONFIG, batch_size=2), silent)
+    assert all(np.isfinite(figures.gradient_norm) for figures in result.history)
 
 
 def test_another_seed_gives_other_weights() -> None:
