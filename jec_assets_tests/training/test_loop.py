@@ -100,6 +100,14 @@ def test_history_is_complete_and_true() -> None:
     assert result.seconds > 0
 
 
+def test_weights_move_at_the_schedules_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    only_the_first_epoch = {1: 0.01, 2: 0.0, 3: 0.0}
+    monkeypatch.setattr("jec_assets.training.loop.learning_rate", lambda _, epoch, __: only_the_first_epoch[epoch])
+    _, result = trained(replace(CONFIG, epochs=3))
+    assert len({figures.validation_loss for figures in result.history}) == 1
+    assert len({figures.training_loss for figures in result.history}) == 3  # other batches, other dropout
+
+
 def test_progress_begins_with_the_first_step() -> None:
     reports: list[Progress] = []
     train(small_network(), TRAINING, VALIDATION, CONFIG, reports.append)
