@@ -66,6 +66,7 @@ lint: install ## Style, types and the order of packages
 	@mypy
 	@lint-imports --no-cache
 	@dg check defs
+	@dagster definitions validate -w workspace.yaml
 
 test: install ## The whole test suite
 	@pytest

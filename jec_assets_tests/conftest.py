@@ -27,7 +27,6 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("xrootd") is not None and importlib.util.find_spec("fsspec_xrootd") is not None,
         "apt-get install xrootd-server; pip install -e '.[xrootd]'",
     ),
-    "chromium": (lambda: shutil.which("chromium") is not None, "apt-get install chromium"),
 }
 
 
