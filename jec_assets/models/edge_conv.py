@@ -33,10 +33,10 @@ class RowNorm(nn.BatchNorm1d):
 
     def forward(self, rows: Tensor) -> Tensor:
         """(rows, units) to the same, normalized."""
-        if self.training and len(rows) == 1:
-            scale, shift = self.folded()
-            return rows * scale + shift
-        return super().forward(rows)
+        if self.training and len(rows) > 1:
+            return super().forward(rows)
+        scale, shift = self.folded()
+        return rows * scale + shift
 
     @torch.no_grad()
     def track(self, mean: Tensor, variance: Tensor, rows: int) -> None:

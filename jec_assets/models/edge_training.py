@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from jec_assets.models.segments import segment_mean, segment_sum
+from jec_assets.models.segments import plain_segment_sum
 
 if TYPE_CHECKING:
-    from jec_assets.models.neighbors import Chunk, Graph
+    from jec_assets.models.neighbors import Edges, Graph
 
 # Keeps s from being 0: with gamma = 0, BN is beta to the last digit, and m is finite.
 SMALLEST_SCALE = 1e-20
@@ -57,14 +57,14 @@ class EdgeGradients:
 
 
 class _Sums:
-    """Sums over edges of some rows and of their products with others; double precision across chunks."""
+    """Sums over edges of some rows and of their products with others; double precision across parts."""
 
     def __init__(self, like: Tensor) -> None:
         self.rows = torch.zeros(like.shape[1], dtype=torch.float64, device=like.device)
         self.products = torch.zeros_like(self.rows)
 
     def add(self, rows: Tensor, others: Tensor, spare: Tensor) -> None:
-        """Take in a chunk; `spare` is overwritten."""
+        """Take in a part; `spare` is overwritten."""
         self.rows += rows.sum(0)
         self.products += torch.mul(rows, others, out=spare).sum(0)
 
@@ -112,6 +112,19 @@ class _Norm:
         return _NormGradient(self.sign * along, total, slope, -total / edges - self.mean * slope)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A chunk of edges with places to compute in, (edges of the chunk, units) each, which all parts share."""
+
+    particles: slice
+    edges: slice
+    offsets: Tensor
+    spare: Tensor
+    gathered: Tensor
+    above: Tensor
+    step: Tensor
+
+
 class EdgeTraining:
     """One pass over the edges of a batch: `forward` once, then `backward` at most once. Layers count from 0."""
 
@@ -128,8 +141,9 @@ class EdgeTraining:
         self._first_shift = own.mean(0) + other.mean(0)
         self._stored: list[Tensor] = []
         self._spent = False
-        largest = max(chunk.edges.stop - chunk.edges.start for chunk in self._edges.chunks)
-        self._scratch = tuple(own.new_empty(largest, own.shape[1]) for _ in range(4))
+        self._degrees = self._edges.offsets.diff().unsqueeze(1).to(own.dtype)
+        self._tops, self._active = torch.empty_like(self._own), torch.empty_like(self._own)
+        self._parts = _parts(self._edges, self._own)
 
     def forward(self) -> tuple[Tensor, Tensor, Tensor]:
         """The mean over each particle's edges, (particles, units); means and variances of y, (layers, units)."""
@@ -145,7 +159,7 @@ class EdgeTraining:
         if self._spent:
             raise RuntimeError("layers on edges can be differentiated once: compute the network's output again")
         self._spent = True
-        per_edge = gradient / self._edges.offsets.diff().clamp(min=1).unsqueeze(1)
+        per_edge = gradient / self._degrees.clamp(min=1)
         sums = self._top_sums(per_edge)
         norms, weights = [], []
         for layer in range(self._top, 0, -1):
@@ -161,25 +175,20 @@ class EdgeTraining:
             own, other, tuple(norm.gamma for norm in norms), tuple(norm.beta for norm in norms), tuple(weights)
         )
 
-    def _scratch_of(self, chunk: Chunk) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        edges = chunk.edges.stop - chunk.edges.start
-        spare, gathered, above, step = self._scratch
-        return spare[:edges], gathered[:edges], above[:edges], step[:edges]
-
-    def _rows(self, layer: int, chunk: Chunk) -> Tensor:
-        """A layer's y of a chunk; the first layer's lies in `gathered` and has used `spare`."""
+    def _rows(self, layer: int, part: _Part) -> Tensor:
+        """A layer's y of a part; the first layer's lies in `gathered` and has used `spare`."""
         if layer:
-            return self._stored[layer - 1][chunk.edges]
-        spare, gathered, _, _ = self._scratch_of(chunk)
-        torch.index_select(self._own, 0, self._edges.receivers[chunk.edges], out=gathered)
-        return gathered.add_(torch.index_select(self._other, 0, self._graph.neighbors[chunk.edges], out=spare))
+            return self._stored[layer - 1][part.edges]
+        torch.index_select(self._own, 0, self._edges.receivers[part.edges], out=part.gathered)
+        neighbors = torch.index_select(self._other, 0, self._graph.neighbors[part.edges], out=part.spare)
+        return part.gathered.add_(neighbors)
 
     def _first_sums(self) -> _Sums:
         """Sums of the first layer's y and of its squares."""
         sums = _Sums(self._own)
-        for chunk in self._edges.chunks:
-            rows = self._rows(0, chunk)
-            sums.add(rows, rows, self._scratch_of(chunk)[0])
+        for part in self._parts:
+            rows = self._rows(0, part)
+            sums.add(rows, rows, part.spare)
         return sums
 
     def _climb(self, layer: int) -> tuple[_Sums, Tensor]:
@@ -190,75 +199,87 @@ class EdgeTraining:
         stored = self._own.new_empty(len(self._edges), self._own.shape[1])
         sums = _Sums(stored)
         pivot = torch.zeros_like(below.scale)
-        for chunk in self._edges.chunks:
-            spare = self._scratch_of(chunk)[0]
-            torch.maximum(self._rows(layer - 1, chunk), below.threshold, out=spare)
-            rows = torch.mm(spare, folded, out=stored[chunk.edges])
-            if chunk is self._edges.chunks[0]:
+        for part in self._parts:
+            torch.maximum(self._rows(layer - 1, part), below.threshold, out=part.spare)
+            rows = torch.mm(part.spare, folded, out=stored[part.edges])
+            if part is self._parts[0]:
                 pivot = rows.mean(0)
             rows -= pivot
-            sums.add(rows, rows, spare)
+            sums.add(rows, rows, part.spare)
         self._stored.append(stored)
         return sums, pivot - weight @ (below.scale * below.threshold)
 
     def _mean_over_edges(self) -> Tensor:
-        norm, means = self._norms[self._top], []
-        for chunk in self._edges.chunks:
-            spare = self._scratch_of(chunk)[0]
-            torch.maximum(self._rows(self._top, chunk), norm.threshold, out=spare)
-            means.append(segment_mean(spare, self._edges.offsets_within(chunk)))
-        connected = self._edges.offsets.diff().unsqueeze(1) > 0
-        return torch.where(connected, (torch.cat(means) - norm.threshold) * norm.scale, 0.0)
+        norm = self._norms[self._top]
+        for part in self._parts:
+            rows = self._rows(self._top, part)
+            torch.maximum(rows, norm.threshold, out=part.spare)
+            self._tops[part.particles] = plain_segment_sum(part.spare, part.offsets)
+            torch.gt(rows, norm.threshold, out=part.spare)
+            self._active[part.particles] = plain_segment_sum(part.spare, part.offsets)
+        means = (self._tops / self._degrees.clamp(min=1) - norm.threshold) * norm.scale
+        return torch.where(self._degrees > 0, means, 0.0)
 
-    def _above(self, layer: int, rows: Tensor, chunk: Chunk, per_edge: Tensor) -> Tensor:
-        """dL/do of a chunk of a layer whose y is `rows`; uses `spare`, and `above` for the top layer's."""
+    def _above(self, layer: int, rows: Tensor, part: _Part, per_edge: Tensor) -> Tensor:
+        """dL/do of a part of a layer whose y is `rows`; uses `spare`, and `above` for the top layer's."""
         if layer < self._top:
-            return self._stored[-1][chunk.edges]
-        spare, _, above, _ = self._scratch_of(chunk)
-        torch.index_select(per_edge, 0, self._edges.receivers[chunk.edges], out=above)
-        return _through_relu(above, torch.sub(rows, self._norms[layer].threshold, out=spare))
+            return self._stored[-1][part.edges]
+        torch.index_select(per_edge, 0, self._edges.receivers[part.edges], out=part.above)
+        return _through_relu(part.above, torch.sub(rows, self._norms[layer].threshold, out=part.spare))
 
     def _top_sums(self, per_edge: Tensor) -> _Sums:
-        """Sums of the top layer's dL/do and of its product with y."""
+        """Sums of the top layer's dL/do and of its product with y: where y is active, dL/do is the particle's."""
+        inactive = (self._degrees - self._active) * self._norms[self._top].threshold
+        # Where no edge is active the difference is 0, which a large threshold would drown in rounding.
+        active_rows = torch.where(self._active > 0, self._tops - inactive, 0.0)
         sums = _Sums(per_edge)
-        for chunk in self._edges.chunks:
-            rows = self._rows(self._top, chunk)
-            sums.add(self._above(self._top, rows, chunk, per_edge), rows, self._scratch_of(chunk)[0])
+        sums.rows += (per_edge * self._active).sum(0)
+        sums.products += (per_edge * active_rows).sum(0)
         return sums
 
-    def _step(self, layer: int, norm: _NormGradient, chunk: Chunk, per_edge: Tensor) -> Tensor:
-        """dL/dy / s of a chunk of a layer; lies in `step`."""
-        rows = self._rows(layer, chunk)
-        above = self._above(layer, rows, chunk, per_edge)
-        return torch.addcmul(norm.offset, rows, norm.slope, out=self._scratch_of(chunk)[3]).add_(above)
+    def _step(self, layer: int, norm: _NormGradient, part: _Part, per_edge: Tensor) -> Tensor:
+        """dL/dy / s of a part of a layer; lies in `step`."""
+        rows = self._rows(layer, part)
+        above = self._above(layer, rows, part, per_edge)
+        return torch.addcmul(norm.offset, rows, norm.slope, out=part.step).add_(above)
 
     def _descend(self, layer: int, norm: _NormGradient, per_edge: Tensor) -> tuple[Tensor, _Sums]:
         """From a layer to the one below: the derivative by the weight between them, and sums of dL/do and dL/do y."""
         upper, lower = self._norms[layer], self._norms[layer - 1]
         folded = self._weights[layer - 1] * upper.scale.unsqueeze(1)
-        products = torch.zeros_like(folded)
-        sums = _Sums(products)
-        for chunk in self._edges.chunks:
-            step = self._step(layer, norm, chunk, per_edge)
-            rows = self._rows(layer - 1, chunk)
-            active = torch.sub(rows, lower.threshold, out=self._scratch_of(chunk)[0])
-            below = _through_relu(torch.mm(step, folded, out=self._stored[-1][chunk.edges]), active)
+        products, sums = torch.zeros_like(folded), _Sums(folded)
+        for part in self._parts:
+            step = self._step(layer, norm, part, per_edge)
+            rows = self._rows(layer - 1, part)
+            active = torch.sub(rows, lower.threshold, out=part.spare)
+            below = _through_relu(torch.mm(step, folded, out=self._stored[-1][part.edges]), active)
             products.addmm_(step.T, active.relu_())
             sums.add(below, rows, active)
         return products * lower.scale * (upper.scale * upper.sign).unsqueeze(1), sums
 
     def _to_particles(self, norm: _NormGradient, per_edge: Tensor) -> tuple[Tensor, Tensor]:
         """From the first layer to its two parts, (particles, units) each."""
-        own, other = [], torch.zeros_like(self._other)
-        for chunk in self._edges.chunks:
-            step = self._step(0, norm, chunk, per_edge)
-            own.append(segment_sum(step, self._edges.offsets_within(chunk)))
+        own, other = torch.empty_like(self._own), torch.zeros_like(self._other)
+        for part in self._parts:
+            step = self._step(0, norm, part, per_edge)
+            own[part.particles] = plain_segment_sum(step, part.offsets)
             # A chunk holds whole jets, so its neighbors are its own particles.
-            neighbors = self._graph.neighbors[chunk.edges] - chunk.particles.start
-            other[chunk.particles].scatter_add_(0, neighbors.unsqueeze(1).expand_as(step), step)
+            neighbors = self._graph.neighbors[part.edges] - part.particles.start
+            other[part.particles].scatter_add_(0, neighbors.unsqueeze(1).expand_as(step), step)
         first = self._norms[0]
         scale = first.scale * first.sign
-        return torch.cat(own) * scale, other * scale
+        return own * scale, other * scale
+
+
+def _parts(edges: Edges, like: Tensor) -> list[_Part]:
+    largest = max(chunk.edges.stop - chunk.edges.start for chunk in edges.chunks)
+    blocks = [like.new_empty(largest, like.shape[1]) for _ in range(4)]
+    parts = []
+    for chunk in edges.chunks:
+        size = chunk.edges.stop - chunk.edges.start
+        places = (block[:size] for block in blocks)
+        parts.append(_Part(chunk.particles, chunk.edges, edges.offsets_within(chunk), *places))
+    return parts
 
 
 def _through_relu(gradient: Tensor, activated: Tensor) -> Tensor:

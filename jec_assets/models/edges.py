@@ -92,7 +92,8 @@ def edge_mean_of_slots(
     those that exist and 0 for others.
     """
     units, slots = own.shape[1], neighbors.shape[1]
-    rows = nn.functional.relu(own.unsqueeze(1) + other[neighbors]).reshape(-1, units)
+    others = other.index_select(0, neighbors.flatten()).reshape(-1, slots, units)
+    rows = nn.functional.relu(own.unsqueeze(1) + others).reshape(-1, units)
     for weight, bias in folded:
         rows = nn.functional.relu(nn.functional.linear(rows, weight, bias))
     return torch.bmm(share.unsqueeze(1), rows.reshape(-1, slots, units)).squeeze(1)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SLOTS_RATIO = 1.2
 # Pairs of slots that are searched at once: keeps the search in a core's cache, and bounds memory.
 GROUP_PAIRS = 1 << 18
+# The last bits of a double, which number the slots of a jet; the rest tells distances apart to 1e-11 of themselves.
+SLOT_BITS = (1 << 16) - 1
 # Numbers in one chunk of edges, (edges, units): the few arrays in use at once fit a core's cache.
 CHUNK_NUMBERS = 1 << 17
 
@@ -72,13 +74,13 @@ class _Group:
     """Jets of like multiplicity as a dense block, so that distances are matrix products.
 
     first_rows: int64 (jets, 1, 1), row of each jet's first particle; rows: int64 (jets, slots), a slot without particle
-    repeats the jet's last; excluded: bool (jets, slots, slots), pairs that are no neighbors: a particle and itself, a
-    slot without particle; found: int64, which of (jets, slots, neighbors), flattened, are edges.
+    repeats the jet's last; real: bool (jets, slots, 1), which have a particle; found: int64, which of
+    (jets, slots, neighbors), flattened, are edges.
     """
 
     first_rows: Tensor
     rows: Tensor
-    excluded: Tensor
+    real: Tensor
     neighbors: int
     found: Tensor
 
@@ -117,36 +119,45 @@ class Arrangement:
         return self._graph(features, squared_distances)
 
     @torch.no_grad()
-    def _graph(self, positions: Tensor, distances: Callable[[Tensor], Tensor]) -> Graph:
-        found = [_nearest(group, distances(positions[group.rows])) for group in self._groups]
+    def _graph(self, positions: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> Graph:
+        found = [_nearest(group, distances(positions[group.rows], group.real)) for group in self._groups]
         return Graph(self.edges, torch.cat(found) if found else self.edges.receivers)
 
 
-def squared_distances_in_plane(points: Tensor) -> Tensor:
-    """Of all pairs, (jets, slots, 2) to (jets, slots, slots), from differences: equal distances are equal numbers."""
-    difference = points.unsqueeze(2) - points.unsqueeze(1)
-    squares = difference * difference
-    return squares[..., 0] + squares[..., 1]
+def squared_distances_in_plane(points: Tensor, real: Tensor) -> Tensor:
+    """From each slot to each, (jets, slots, 2) to (jets, slots, slots), infinite to slots that aren't `real`.
+
+    real: bool (jets, slots, 1). Computed from differences, so that equal distances are equal numbers.
+    """
+    x, y = torch.where(real, points, torch.inf).unbind(2)
+    from_x, from_y = points.unsqueeze(3).unbind(2)
+    across, along = from_x - x.unsqueeze(1), from_y - y.unsqueeze(1)
+    return across * across + along * along
 
 
-def squared_distances(features: Tensor) -> Tensor:
-    """Of all pairs, (jets, slots, dimensions) to (jets, slots, slots), from a matrix product."""
-    # |a - b|^2 = |a|^2 + |b|^2 - 2 ab cancels least where the origin is amid the points.
-    centered = features - features.mean(dim=1, keepdim=True)
-    squares = (centered * centered).sum(dim=2)
-    sums = squares.unsqueeze(2) + squares.unsqueeze(1)
-    return torch.baddbmm(sums, centered, centered.transpose(1, 2), alpha=-2).clamp_(min=0)
+def squared_distances(features: Tensor, real: Tensor) -> Tensor:
+    """The same in many dimensions, (jets, slots, dimensions), as a matrix product in double precision.
+
+    |a - b|^2 = |a|^2 + |b|^2 - 2 ab cancels for neighbors. In single precision, what is left is so coarse that another
+    order of summation chooses another neighbor, once in thousands of jets, and moves the output by 1e-5.
+    """
+    features = features.double()
+    centered = torch.where(real, features - features.mean(dim=1, keepdim=True), 0.0)
+    squares = (centered * centered).sum(dim=2, keepdim=True)
+    ones = torch.ones_like(squares)
+    to = torch.cat([centered, torch.where(real, squares, torch.inf), ones], dim=2)
+    return torch.bmm(torch.cat([-2 * centered, ones, squares], dim=2), to.transpose(1, 2))
 
 
 def _nearest(group: _Group, distances: Tensor) -> Tensor:
     """Rows of the neighbors of a group's particles, int64 (edges,)."""
-    # A float32 as a float64 leaves its last 29 bits zero, and the bits of positive numbers are ordered as the numbers
-    # are: with the slot in the last bits, integers are ordered by distance, then by slot, and none are equal.
+    # The bits of positive numbers, taken as integers, are ordered as the numbers are. With the slot for the last bits,
+    # they are ordered by distance, then by slot, and no two are equal.
     slots = torch.arange(distances.shape[2], device=distances.device)
-    keys = distances.float().double().view(torch.int64).add_(slots)
-    keys.masked_fill_(group.excluded, torch.iinfo(torch.int64).max)
+    keys = distances.clamp_(min=0).double().view(torch.int64).bitwise_and_(~SLOT_BITS).bitwise_or_(slots)
+    keys.diagonal(dim1=1, dim2=2).fill_(torch.iinfo(torch.int64).max)
     nearest = keys.topk(group.neighbors, largest=False).values
-    return (nearest.bitwise_and_((1 << 29) - 1) + group.first_rows).flatten()[group.found]
+    return (nearest.bitwise_and_(SLOT_BITS) + group.first_rows).flatten().index_select(0, group.found)
 
 
 def _groups(counts: NDArray[np.int64], slots: int) -> Iterator[tuple[int, int, int]]:
@@ -165,13 +176,13 @@ def _group(
     starts: NDArray[np.int64], counts: NDArray[np.int64], slots: int, device: torch.device, neighbors: int
 ) -> _Group:
     slot = np.arange(slots)
-    missing = slot >= counts[:, None]
+    real = slot < counts[:, None]
     rows = starts[:, None] + np.minimum(slot, counts[:, None] - 1)
-    found = ~missing[:, :, None] & (np.arange(neighbors) < counts[:, None, None] - 1)
+    found = real[:, :, None] & (np.arange(neighbors) < counts[:, None, None] - 1)
     return _Group(
         torch.from_numpy(starts[:, None, None]).to(device),
         torch.from_numpy(rows).to(device),
-        torch.from_numpy(missing[:, None, :] | np.eye(slots, dtype=bool)).to(device),
+        torch.from_numpy(real[:, :, None]).to(device),
         neighbors,
         torch.from_numpy(np.flatnonzero(found)).to(device),
     )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from jec_assets.models.complexity import STEM_UNITS
 from jec_assets.models.edge_conv import EdgeConv, RowNorm
-from jec_assets.models.neighbors import Arrangement, squared_distances, squared_distances_in_plane
+from jec_assets.models.neighbors import Arrangement
 from jec_assets.models.network import JetNetwork, head
 from jec_assets.models.segments import segment_mean
 from jec_assets.models.slots import Slots
@@ -66,14 +66,14 @@ class ParticleNet(JetNetwork):
         """See `JetNetwork.forward_padded`; for evaluation only, RuntimeError in training."""
         if self.training:
             raise RuntimeError("the padded computation is for evaluation: call eval() first")
-        slots = Slots(particles, particle_count)
-        physical = slots.rows_of(particles)
-        rows = self.stem(self.standardize_particles(physical))
-        distances = squared_distances_in_plane(slots.padded(physical[:, self.points]))
+        slots = Slots(particles, particle_count, self.neighbors)
+        particles = slots.rows_of(particles)
+        rows = self.stem(self.standardize_particles(particles))
+        neighbors, share = slots.neighbors_of_points(particles[:, self.points])
         for index, block in enumerate(self.blocks):
             if index:
-                distances = squared_distances(slots.padded(rows))
-            rows = block.forward_slots(rows, *slots.neighbors(distances, self.neighbors))
+                neighbors, share = slots.neighbors_of_features(rows)
+            rows = block.forward_slots(rows, neighbors, share)
         return self._from_means(slots.mean(rows), jets)
 
     def _from_means(self, means: Tensor, jets: Tensor) -> Tensor:

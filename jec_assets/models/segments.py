@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from torch.autograd.function import BackwardCFunction
 
 
+def plain_segment_sum(rows: Tensor, offsets: Tensor) -> Tensor:
+    """As `segment_sum`, without derivative."""
+    # The fastest sum of consecutive rows that torch has on a CPU: embeddings of 0, 1, 2, ..., one bag a segment.
+    everything = torch.arange(len(rows), device=rows.device)
+    return torch.embedding_bag(rows, everything, offsets, mode=0, include_last_offset=True)[0]
+
+
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: BackwardCFunction, rows: Tensor, offsets: Tensor) -> Tensor:
         ctx.save_for_backward(offsets)
-        # The fastest sum of consecutive rows that torch has on a CPU: embeddings of 0, 1, 2, ..., one bag a segment.
-        everything = torch.arange(len(rows), device=rows.device)
-        return torch.embedding_bag(rows, everything, offsets, mode=0, include_last_offset=True)[0]
+        return plain_segment_sum(rows, offsets)
 
     @staticmethod
     def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[Tensor, None]:

@@ -9,52 +9,71 @@ holds is never read. One more row of zeros, the last, stands for every neighbor 
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
-from jec_assets.models.network import real_slots
+import torch
+from torch import Tensor
+
+from jec_assets.models.neighbors import squared_distances, squared_distances_in_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Slots:
-    """The slots of padded particles (jets, slots, features), the first `particle_count`, int64 (jets, 1), real."""
+    """The slots of padded jets, prepared for graphs of k = `neighbors`.
 
-    def __init__(self, particles: Tensor, particle_count: Tensor) -> None:
-        slots = particles.shape[1]
-        self._count = particle_count.clamp(0, slots)
-        self._real = real_slots(particles, self._count)
-        self._taken = self._real.flatten().nonzero().squeeze(1)
-        self._jets = self._taken // slots
+    particles: (jets, slots, features), of which the first `particle_count`, int64 (jets, 1), are real.
+    """
+
+    def __init__(self, particles: Tensor, particle_count: Tensor, neighbors: int) -> None:
+        given = particles.shape[1]
+        # At least k, so that there are k to choose from.
+        slots = torch.arange(torch.sym_max(given, neighbors), device=particles.device)  # type: ignore[no-untyped-call]
+        self._neighbors = neighbors
+        self._count = particle_count.clamp(0, given)
+        real = slots < self._count
+        self._real = real.unsqueeze(2)
+        self._jets, taken = real.nonzero().unbind(1)
+        self._taken = self._jets * given + taken
         self._first = self._count.cumsum(0) - self._count
-        # A slot without particle is a copy of its jet's first, which keeps the center of the jet's points among them.
-        self._rows = self._first + torch.arange(slots, device=particles.device) * self._real.squeeze(2)
+        # A slot without particle is a copy of its jet's first, which leaves the jet's center amid its particles.
+        self._rows = self._first + slots * real
+        self._itself = torch.where(slots == slots.unsqueeze(1), torch.inf, 0.0)
 
-    def rows_of(self, values: Tensor) -> Tensor:
+    def rows_of(self, particles: Tensor) -> Tensor:
         """(jets, slots, features) to (particles + 1, features)."""
-        return _with_last(values.flatten(0, 1)[self._taken], 0.0)
-
-    def padded(self, rows: Tensor) -> Tensor:
-        """(particles + 1, features) to (jets, slots, features)."""
-        return rows[self._rows]
+        rows = particles.flatten(0, 1).index_select(0, self._taken)
+        return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
     def mean(self, rows: Tensor) -> Tensor:
         """Over each jet's particles: (particles + 1, features) to (jets, features); 0 for a jet without."""
-        return torch.where(self._real, self.padded(rows), 0.0).sum(dim=1) / self._count.clamp(min=1)
+        return torch.where(self._real, self._padded(rows), 0.0).sum(dim=1) / self._count.clamp(min=1)
 
-    def neighbors(self, distances: Tensor, neighbors: int) -> tuple[Tensor, Tensor]:
+    def neighbors_of_points(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Nearest neighbors in a plane, (particles + 1, 2); see `neighbors_of_features`."""
+        return self._nearest(points, squared_distances_in_plane)
+
+    def neighbors_of_features(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of the nearest neighbors, int64 (particles + 1, k), and the share of each in a mean over them.
 
-        distances: (jets, slots, slots). Ties are broken as in `neighbors.py`: so does ONNX's TopK.
+        rows: (particles + 1, dimensions). ONNX's TopK breaks ties as `neighbors.py` does; torch's own leaves them open.
         """
-        slots = torch.arange(distances.shape[1], device=distances.device)
-        no_neighbor = ~self._real.transpose(1, 2) | (slots == slots.unsqueeze(1))
-        # k more columns, so that there are k to take however few slots there are.
-        columns = nn.functional.pad(distances.masked_fill(no_neighbor, torch.inf), (0, neighbors), value=torch.inf)
-        nearest = columns.topk(neighbors, largest=False).indices + self._first.unsqueeze(1)
-        exist = torch.arange(neighbors, device=distances.device) < self._count - 1
+        return self._nearest(rows, squared_distances)
+
+    def _nearest(self, rows: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        between = distances(self._padded(rows), self._real) + self._itself
+        slots = between.topk(self._neighbors, largest=False).indices
+        exist = torch.arange(self._neighbors, device=rows.device) < self._count - 1
         share = exist / exist.sum(dim=1, keepdim=True).clamp(min=1)
-        rows = torch.where(exist.unsqueeze(1), nearest, self._count.sum())
-        return _with_last(rows.flatten(0, 1)[self._taken], self._count.sum()), _with_last(share[self._jets], 0.0)
+        last = self._count.sum()
+        nearest = torch.where(exist.unsqueeze(1), slots + self._first.unsqueeze(1), last)
+        nearest = nearest[self._real.squeeze(2)]
+        return (
+            torch.cat([nearest, last.expand(1, self._neighbors)]),
+            torch.cat([share.index_select(0, self._jets), share.new_zeros(1, self._neighbors)]),
+        )
 
-
-def _with_last(rows: Tensor, value: float | Tensor) -> Tensor:
-    return torch.cat([rows, torch.zeros_like(rows[:1]) + value])
+    def _padded(self, rows: Tensor) -> Tensor:
+        """(particles + 1, features) to (jets, slots, features)."""
+        return rows.index_select(0, self._rows.flatten()).reshape(*self._rows.shape, rows.shape[1])
