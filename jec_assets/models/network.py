@@ -106,9 +106,3 @@ def head(inputs: int, layers: int, units: int, dropout: float) -> nn.Sequential:
     for width in (inputs, *[units] * (layers - 1)):
         modules += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*modules, nn.Linear(units, 1))
-
-
-def real_slots(particles: Tensor, particle_count: Tensor) -> Tensor:
-    """Which slots of padded particles (jets, slots, features) are real, bool (jets, slots, 1)."""
-    slots = torch.arange(particles.shape[1], device=particles.device)
-    return (slots < particle_count).unsqueeze(-1)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from jec_assets.models.network import JetNetwork, head, real_slots
+from jec_assets.models.network import JetNetwork, head
 from jec_assets.models.segments import segment_sum
+from jec_assets.models.slots import Slots
 
 if TYPE_CHECKING:
     from jec_assets.models.hyperparameters import PFNHyperparameters
@@ -43,10 +44,9 @@ class PFN(JetNetwork):
 
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward_padded`."""
-        # Padding is replaced before phi and again behind it: a product with 0 would let NaN through.
-        real = real_slots(particles, particle_count)
-        embedded = self.phi(self.standardize_particles(torch.where(real, particles, 0.0)))
-        return self._from_sums(torch.where(real, embedded, 0.0).sum(dim=1), jets)
+        slots = Slots(particles, particle_count)
+        embedded = self.phi(self.standardize_particles(slots.rows_of(particles)))
+        return self._from_sums(slots.sum(embedded), jets)
 
     def _from_sums(self, summed: Tensor, jets: Tensor) -> Tensor:
         output: Tensor = self.head(torch.cat([summed, self.standardize_jets(jets)], dim=1))

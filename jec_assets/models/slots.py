@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """The slots of padded jets, prepared for graphs of k = `neighbors`.
+    """The slots of padded particles (jets, slots, features), the first `particle_count`, int64 (jets, 1), real.
 
-    particles: (jets, slots, features), of which the first `particle_count`, int64 (jets, 1), are real.
+    `neighbors`: how many slots there are at least, so that as many can be chosen from; 0 where no graph is wanted.
     """
 
-    def __init__(self, particles: Tensor, particle_count: Tensor, neighbors: int) -> None:
+    def __init__(self, particles: Tensor, particle_count: Tensor, neighbors: int = 0) -> None:
         given = particles.shape[1]
-        # At least k, so that there are k to choose from.
         slots = torch.arange(torch.sym_max(given, neighbors), device=particles.device)  # type: ignore[no-untyped-call]
         self._neighbors = neighbors
         self._count = particle_count.clamp(0, given)
@@ -39,16 +38,20 @@ class Slots:
         self._first = self._count.cumsum(0) - self._count
         # A slot without particle is a copy of its jet's first, which leaves the jet's center amid its particles.
         self._rows = self._first + slots * real
-        self._itself = torch.where(slots == slots.unsqueeze(1), torch.inf, 0.0)
+        self._slots = slots
 
     def rows_of(self, particles: Tensor) -> Tensor:
         """(jets, slots, features) to (particles + 1, features)."""
         rows = particles.flatten(0, 1).index_select(0, self._taken)
         return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
-    def mean(self, rows: Tensor) -> Tensor:
+    def sum(self, rows: Tensor) -> Tensor:
         """Over each jet's particles: (particles + 1, features) to (jets, features); 0 for a jet without."""
-        return torch.where(self._real, self._padded(rows), 0.0).sum(dim=1) / self._count.clamp(min=1)
+        return torch.where(self._real, self._padded(rows), 0.0).sum(dim=1)
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """As `sum`, divided by the number of particles; 0 for a jet without."""
+        return self.sum(rows) / self._count.clamp(min=1)
 
     def neighbors_of_points(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Nearest neighbors in a plane, (particles + 1, 2); see `neighbors_of_features`."""
@@ -62,7 +65,8 @@ class Slots:
         return self._nearest(rows, squared_distances)
 
     def _nearest(self, rows: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        between = distances(self._padded(rows), self._real) + self._itself
+        itself = torch.where(self._slots == self._slots.unsqueeze(1), torch.inf, 0.0)
+        between = distances(self._padded(rows), self._real) + itself
         slots = between.topk(self._neighbors, largest=False).indices
         exist = torch.arange(self._neighbors, device=rows.device) < self._count - 1
         share = exist / exist.sum(dim=1, keepdim=True).clamp(min=1)
