@@ -1,0 +1,71 @@
+"""Hyperparameters are plain values with limits, and say what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from jec_assets.models.families import FAMILIES
+from jec_assets.models.hyperparameters import HyperparameterError, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.inputs import NetworkInputs
+
+INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_they_go_through_json(name: str) -> None:
+    published = FAMILIES[name].published
+    assert FAMILIES[name].hyperparameters.from_dict(json.loads(json.dumps(published.to_dict()))) == published
+    assert published.family == FAMILIES[name].name == name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phi_layers": 0},
+        {"phi_units": 2.5},
+        {"head_layers": True},
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"dropout": "0"},
+    ],
+)
+def test_impossible_values_are_refused_by_name(change: dict[str, int | float]) -> None:
+    with pytest.raises(HyperparameterError, match=next(iter(change))):
+        PFNHyperparameters.from_dict(FAMILIES["pfn"].published.to_dict() | change)
+
+
+def test_missing_and_unknown_names_are_refused() -> None:
+    values = FAMILIES["particle_net"].published.to_dict()
+    with pytest.raises(HyperparameterError, match="neighbors"):
+        ParticleNetHyperparameters.from_dict({name: value for name, value in values.items() if name != "neighbors"})
+    with pytest.raises(HyperparameterError, match="learning_rate"):
+        ParticleNetHyperparameters.from_dict(values | {"learning_rate": 0.1})
+
+
+def test_another_familys_hyperparameters_are_refused() -> None:
+    with pytest.raises(TypeError, match="PFNHyperparameters"):
+        FAMILIES["pfn"].build(FAMILIES["particle_net"].published, INPUTS)
+
+
+def test_pfn_counted_by_hand() -> None:
+    hyperparameters = PFNHyperparameters(phi_layers=2, phi_units=4, head_layers=1, head_units=5, dropout=0.0)
+    # Per particle (3 x 4 + bias + ReLU) and (4 x 4 + bias + ReLU); then (4 + 2) x 5 + bias + ReLU, and 5 + bias.
+    assert hyperparameters.macs(INPUTS, 7) == 7 * ((12 + 4 + 4) + (16 + 4 + 4)) + (30 + 5 + 5) + (5 + 1)
+
+
+def test_particle_net_counted_by_hand() -> None:
+    hyperparameters = ParticleNetHyperparameters(
+        blocks=2, neighbors=3, layers=1, units=32, head_layers=1, head_units=5, dropout=0.0
+    )
+    stem = 2 * 3 + 3 * 32 + 2 * 32 + 32
+    block = 3 * (64 * 32 + 2 * 32 + 32) + 32  # as wide as the stem: no weights in the shortcut
+    assert hyperparameters.macs(INPUTS, 7) == 7 * (stem + 2 * block) + (34 * 5 + 5 + 5) + (5 + 1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_dropout_acts_in_the_head(name: str) -> None:
+    network = dataclasses.replace(FAMILIES[name].published, dropout=0.25).build(INPUTS)
+    assert [module.p for module in network.modules() if type(module).__name__ == "Dropout"] == [0.25] * 3

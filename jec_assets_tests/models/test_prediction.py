@@ -1,0 +1,72 @@
+"""Predictions for any number of jets, and the constants inside the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from jec_assets.models.inputs import Standardization
+from jec_assets.models.network import CLIP, Standardizer
+from jec_assets.models.prediction import predict
+from jec_assets_tests.models.test_networks import FAMILY, MIXED, SMALL, make, some_jets, tensors, trained
+
+
+@FAMILY
+def test_the_network_keeps_its_mode_and_its_statistics(family: str) -> None:
+    network = make(family).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    predict(network, some_jets(MIXED))
+    assert network.training
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+@FAMILY
+def test_no_jets_give_no_predictions(family: str) -> None:
+    assert predict(make(family), some_jets(MIXED).slice(0, 0)).shape == (0,)
+
+
+def test_the_padded_particle_net_is_not_for_training() -> None:
+    network = make("particle_net").train()
+    jets = some_jets(MIXED)
+    with pytest.raises(RuntimeError, match="eval"):
+        network.forward_padded(
+            torch.from_numpy(jets.padded()), torch.from_numpy(jets.counts[:, None]), torch.from_numpy(jets.jets)
+        )
+
+
+@FAMILY
+def test_jets_can_be_differentiated_in_evaluation(family: str) -> None:
+    """As attributions need it: a small step of the features moves the output as the derivative says."""
+    network, jets = trained(family).double(), some_jets(MIXED)
+    particles, offsets, features = tensors(jets)
+    features = features.double().requires_grad_()
+    network(particles.double(), offsets, features).sum().backward()
+    assert features.grad is not None
+    step = torch.full_like(features, 1e-6)
+    with torch.no_grad():
+        ends = [network(particles.double(), offsets, features + sign * step).sum() for sign in (1, -1)]
+    torch.testing.assert_close((ends[0] - ends[1]) / 2, (features.grad * step).sum(), rtol=1e-4, atol=1e-12)
+
+
+def test_outliers_are_clipped() -> None:
+    standardizer = Standardizer(1)
+    standardizer.set(np.array([10.0], np.float32), np.array([2.0], np.float32))
+    found = standardizer(torch.tensor([[10.0], [12.0], [1e9], [-1e9]]))
+    assert found.flatten().tolist() == [0.0, 1.0, CLIP, -CLIP]
+
+
+@FAMILY
+def test_constants_that_do_not_fit_are_refused(family: str) -> None:
+    network, fitted = SMALL[family].build(make(family).inputs), Standardization.fit(some_jets(MIXED))
+    with pytest.raises(ValueError, match="features"):
+        network.set_standardization(
+            Standardization(fitted.jet_center, fitted.jet_scale, fitted.jet_center, fitted.jet_scale)
+        )
+    with pytest.raises(ValueError, match="positive"):
+        network.set_standardization(
+            Standardization(fitted.particle_center, 0 * fitted.particle_scale, fitted.jet_center, fitted.jet_scale)
+        )
+    with pytest.raises(ValueError, match="no jets"):
+        Standardization.fit(some_jets(MIXED).slice(0, 0))
