@@ -25,6 +25,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "max_validation_jets": None,
         "max_test_jets": None,
         "latency_repetitions": 1000,
+        "latency_seconds": None,
     },
 }
 
@@ -72,6 +73,9 @@ class Settings(BaseSettings):
     # How to look at it
     bootstrap_resamples: int = Field(30, ge=2, description="resamplings behind an uncertainty (paper, Section 5.3)")
     latency_repetitions: int = Field(50, ge=2, description="requests per batch size (paper: 1,000)")
+    latency_seconds: float | None = Field(
+        1.0, gt=0, description="seconds per batch size, two requests at least; None: no cap"
+    )
 
     # How to serve it
     endpoint: Literal["local", "url"] = Field(
