@@ -25,10 +25,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Nothing of a user's site-packages or PYTHONPATH may get in between.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
+# torch's operations here are small: more threads than this wait for each other, for long where a core is busy.
+export OMP_NUM_THREADS ?= 1
 # Dagster says on every `dagster job execute` that `dg launch` is its younger twin.
 export PYTHONWARNINGS := ignore::Warning:click.core
 
-.PHONY: help install demo dev stop test lint bench figures clean
+.PHONY: help install demo dev stop test lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'

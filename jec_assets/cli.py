@@ -31,9 +31,15 @@ console = Console(stderr=True)
 
 
 def _settings() -> Settings:
+    from pydantic import ValidationError
+
     from jec_assets.settings import Settings
 
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as fault:
+        wrong = [f"JEC_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in fault.errors()]
+        _fail("\n".join(wrong))
 
 
 def _storage(settings: Settings) -> Storage:
@@ -54,16 +60,21 @@ def check() -> None:
 
     Takes a second, so that nobody waits ten minutes to read it from a run.
     """
+    from jec_assets.jets.features import UnknownFeatureSetError, feature_set_named
+    from jec_assets.models.families import UnknownFamilyError, family_named
     from jec_assets.serving.guard import OnnxRuntimeInstallationError, check_onnxruntime
     from jec_assets.serving.installation import TritonMissingError, find_triton
 
     settings = _settings()
     console.print(f"profile {settings.profile}, source {settings.source}, storage {settings.storage_root}")
     try:
+        feature_set_named(settings.feature_set)
+        for family in settings.families:
+            family_named(family)
         check_onnxruntime()
         if settings.endpoint == "local":
             find_triton()
-    except (OnnxRuntimeInstallationError, TritonMissingError) as missing:
+    except (UnknownFeatureSetError, UnknownFamilyError, OnnxRuntimeInstallationError, TritonMissingError) as missing:
         _fail(str(missing))
     console.print("everything is here")
 
@@ -102,6 +113,7 @@ def serve() -> None:
     from jec_assets.models.families import FAMILIES
     from jec_assets.serving.endpoint import load
     from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.served import publish_endpoint
     from jec_assets.serving.triton import LocalTriton
 
     settings = _settings()
@@ -111,6 +123,7 @@ def serve() -> None:
         _fail("no model is published yet: run `make demo` or materialize onnx_repository")
     endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
     load(endpoint, models)
+    publish_endpoint(repository.storage, endpoint)
     for model in models:
         console.print(f"{model.family} version {model.version}")
     print(endpoint.url)  # noqa: T201 - the one thing that scripts read
@@ -154,7 +167,8 @@ def _run_recorded(name: str, command: list[str]) -> NoReturn:
         except KeyboardInterrupt:
             # The terminal sent it to the command too, which now winds up.
             status = process.wait()
-    raise typer.Exit(abs(status))
+    # A shell's convention: 128 + the signal that ended the command.
+    raise typer.Exit(status if status >= 0 else 128 - status)
 
 
 @app.command()

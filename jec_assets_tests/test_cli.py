@@ -80,7 +80,7 @@ def test_a_command_that_runs_is_ended_by_stop_and_its_status_is_handed_on(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert "ended: python" in jec("stop")
-        assert running.wait(timeout=30) == 15
+        assert running.wait(timeout=30) == 128 + 15
     finally:
         running.kill()
         running.wait()
@@ -89,6 +89,21 @@ def test_a_command_that_runs_is_ended_by_stop_and_its_status_is_handed_on(
 @pytest.mark.needs("triton")
 def test_check_passes_where_everything_is_installed() -> None:
     assert "everything is here" in jec("check")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("JEC_FEATURE_SET", "fancy", "choose from paper, extended"),
+        ("JEC_FAMILIES", '["particle_nut"]', "choose from pfn, particle_net"),
+        ("JEC_TRIALS", "many", "JEC_TRIALS: "),
+    ],
+)
+def test_check_names_a_wrong_setting(name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    answer = jec("check", status=1)
+    assert said in answer
+    assert "Traceback" not in answer
 
 
 def test_check_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from multiprocessing import get_context
 import dagster as dg
 
 import jec_assets.jets
+from jec_assets.defs.alive import alive
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.filtering import FilteredFile, Recipe
@@ -39,6 +40,7 @@ def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeR
 
 
 @dg.asset(group_name=GROUP, kinds={"uproot", "parquet"}, code_version=CODE_VERSION, deps=[jet_files])
+@alive
 def filtered_jets(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
@@ -55,8 +57,9 @@ def filtered_jets(
     recipe = Recipe(settings.feature_set, Selection(settings.min_gen_pt, settings.max_abs_gen_eta))
     with _reading_pool(settings, len(files)) as pool:
         manifest = update_manifest(storage, files, recipe, pool, report)
-    if recipe.features.name == "paper" and manifest.members_only:
-        context.log.warning("these files hold only members of the jets: `paper` wants all candidates around them")
+    if recipe.features.name == "paper" and manifest.files_with_members_only:
+        named = "\n".join(manifest.files_with_members_only)
+        context.log.warning(f"`paper` wants all candidates around the jets, these files hold only members:\n{named}")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(manifest.data_version), metadata=_manifest_metadata(storage, manifest)
     )
@@ -109,6 +112,7 @@ def _split_asset(name: SplitName) -> dg.AssetsDefinition:
         deps=[filtered_jets],
         description=f"{high - low:.0%} of the events, by a hash of (run, lumi, event): an index, not a copy.",
     )
+    @alive
     def split_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
         split = publish_split(storage, name, max_jets_of(settings, name))
         return dg.MaterializeResult(data_version=dg.DataVersion(split.digest), metadata=_split_metadata(storage, split))

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from jec_assets.settings import Settings
 
-# On the console, what the assets say; Dagster's own events are in the UI.
-CONSOLE = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
-
 
 def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
     """All jobs."""
@@ -32,6 +29,5 @@ def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
         selection=dg.AssetSelection.all(),
         description="Everything, on one machine: from jet files to a served, benchmarked and reported calibration.",
         tags=whole_range,
-        config=CONSOLE,
     )
     return [calibration]

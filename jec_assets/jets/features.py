@@ -154,3 +154,17 @@ EXTENDED = FeatureSet(
 )
 
 FEATURE_SETS: dict[str, FeatureSet] = {features.name: features for features in (PAPER, EXTENDED)}
+
+
+class UnknownFeatureSetError(ValueError):
+    """A feature set that is not declared."""
+
+
+def feature_set_named(name: str) -> FeatureSet:
+    """The declared set of that name; UnknownFeatureSetError, with the names there are, if there is none."""
+    try:
+        return FEATURE_SETS[name]
+    except KeyError:
+        raise UnknownFeatureSetError(
+            f"there is no feature set {name!r}: choose from {', '.join(FEATURE_SETS)}"
+        ) from None
