@@ -32,10 +32,11 @@ class TrainingBudget:
 
 @cache
 def code_version() -> str:
-    """Digest of the sources that decide a trial's outcome: networks, training and search.
+    """Digest of the sources that decide a trial's outcome: features and packing, networks, training, search.
 
     Taken once a process: what runs is what was imported, even if somebody edits a source meanwhile.
     """
     from jec_assets import models, search, training
+    from jec_assets.jets import dataset, features, packed
 
-    return code_digest(models, training, search)
+    return code_digest(features, packed, dataset, models, training, search)

@@ -142,8 +142,12 @@ def read_record(storage: Storage, key: str) -> TrialRecord:
 
 
 def read_records(storage: Storage, family: str) -> list[TrialRecord]:
-    """Every record of a family, by trial number; `TrialRecordError` names an object that is none."""
-    return [read_record(storage, key) for key in storage.list(f"trials/{family}") if key.endswith(".json")]
+    """Every record of a family, by trial number.
+
+    An object that is no record is left out with a warning: its trial replaces it, the others stand.
+    """
+    keys = [key for key in storage.list(f"trials/{family}") if key.endswith(".json")]
+    return [record for record in (_readable_record(storage, key) for key in keys) if record is not None]
 
 
 def current_record(storage: Storage, planned: PlannedTrial) -> FinishedTrial | None:
@@ -153,11 +157,15 @@ def current_record(storage: Storage, planned: PlannedTrial) -> FinishedTrial | N
     """
     if not storage.exists(planned.key):
         return None
+    record = _readable_record(storage, planned.key)
+    if not isinstance(record, FinishedTrial) or record.trial_digest != planned.trial_digest:
+        return None
+    return record if storage.exists(record.weights_key) else None
+
+
+def _readable_record(storage: Storage, key: str) -> TrialRecord | None:
     try:
-        record = read_record(storage, planned.key)
+        return read_record(storage, key)
     except TrialRecordError as error:
         _LOGGER.warning("%s", error)
         return None
-    if isinstance(record, FailedTrial) or record.trial_digest != planned.trial_digest:
-        return None
-    return record if storage.exists(record.weights_key) else None

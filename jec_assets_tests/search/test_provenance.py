@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from jec_assets import models, search, training
+from jec_assets.jets import dataset, features, packed
 from jec_assets.search.provenance import code_version
 from jec_assets.storage import code_digest
 
 
-def test_code_version_covers_networks_training_and_search() -> None:
-    assert code_version() == code_digest(models, training, search)
-    assert code_version() != code_digest(models, training)
+def test_code_version_covers_features_networks_training_and_search() -> None:
+    assert code_version() == code_digest(features, packed, dataset, models, training, search)
+    assert code_version() != code_digest(models, training, search)
 
 
 @pytest.mark.parametrize("package", [models, training, search])

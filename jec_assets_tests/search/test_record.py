@@ -37,10 +37,15 @@ def test_records_of_a_family_come_by_number_and_without_its_weights(storage: Sto
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"status": "finished"}', b'{"status": "running"}'])
-def test_what_is_no_record_is_named(storage: Storage, content: bytes) -> None:
+def test_what_is_no_record_is_named_and_does_not_hide_the_others(
+    storage: Storage, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     storage.publish_bytes("trials/pfn/000.json", content)
+    publish_record(storage, finished(1, 0.07))
     with pytest.raises(TrialRecordError, match=r"trials/pfn/000\.json is not a trial's record, materialize"):
-        read_records(storage, "pfn")
+        read_record(storage, "trials/pfn/000.json")
+    assert read_records(storage, "pfn") == [finished(1, 0.07)]
+    assert "000.json is not a trial's record" in caplog.text
 
 
 def test_a_missing_record_is_missing(storage: Storage) -> None:
