@@ -12,14 +12,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import polars as pl
 
 from jec_assets.jets.index import load_index, publish_index
 from jec_assets.jets.manifest import Manifest
-from jec_assets.storage import Storage, digest_of
+from jec_assets.storage import Storage, digest_bytes, digest_of
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Sequence
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -29,6 +30,12 @@ SHARES: dict[SplitName, tuple[float, float]] = {"train": (0.0, 0.6), "validation
 # Below this a network has nothing to learn from and no median an uncertainty.
 MINIMUM_JETS = 100
 
+CAP_SETTINGS: dict[SplitName, str] = {
+    "train": "JEC_MAX_TRAINING_JETS",
+    "validation": "JEC_MAX_VALIDATION_JETS",
+    "test": "JEC_MAX_TEST_JETS",
+}
+
 
 class SplitTooSmallError(ValueError):
     """There are fewer jets than a split needs."""
@@ -36,7 +43,10 @@ class SplitTooSmallError(ValueError):
 
 @dataclass(frozen=True)
 class Split:
-    """A published split. `digest` changes exactly when its jets or their features do."""
+    """A published split.
+
+    `digest` is that of the split's own rows, see `digest_of_rows`: files that give it no jets leave it as it is.
+    """
 
     name: SplitName
     digest: str
@@ -63,6 +73,18 @@ def first_by_hash(rows: pl.DataFrame, max_jets: int | None) -> pl.DataFrame:
     return rows.join(taken.select("event_hash"), on="event_hash", how="semi", maintain_order="left")
 
 
+def digest_of_rows(rows: pl.DataFrame, files: Sequence[str], feature_set: str) -> str:
+    """Digest of the feature set and of which rows are taken of the files with which digests.
+
+    Neither the order of the rows matters nor the files' places in `files`, to which the column `file` refers.
+    """
+    taken = {
+        files[place]: digest_bytes(np.sort(part["row"].to_numpy()).astype("<u4").tobytes())
+        for (place,), part in rows.partition_by("file", as_dict=True).items()
+    }
+    return digest_of([taken, feature_set])
+
+
 def publish_split(storage: Storage, name: SplitName, max_jets: int | None) -> Split:
     """Choose the rows of a split from the current filtered jets and publish its index, then its pointer.
 
@@ -72,12 +94,14 @@ def publish_split(storage: Storage, name: SplitName, max_jets: int | None) -> Sp
     available = rows_of_split(load_index(storage, manifest.index_key), name)
     rows = first_by_hash(available, max_jets)
     if len(rows) < MINIMUM_JETS:
-        raise SplitTooSmallError(
-            f"{name} has {len(rows)} jets of the {manifest.jets} that were kept, and needs {MINIMUM_JETS}: "
-            f"give more files in JEC_SOURCE or loosen the selection"
-        )
+        if len(available) >= MINIMUM_JETS:
+            cause, remedy = f"the {len(available)} there are, capped at {max_jets}", f"raise {CAP_SETTINGS[name]}"
+        else:
+            cause = f"the {manifest.jets} that were kept"
+            remedy = "give more files in JEC_SOURCE or loosen the selection"
+        raise SplitTooSmallError(f"{name} has {len(rows)} jets of {cause}, and needs {MINIMUM_JETS}: {remedy}")
     artifact = publish_index(storage, f"splits/{name}", rows)
-    digest = digest_of([artifact.digest, manifest.digests, manifest.feature_set])
+    digest = digest_of_rows(rows, manifest.digests, manifest.feature_set)
     events = rows["event_hash"].n_unique()
     split = Split(name, digest, len(rows), events, len(available), artifact.key, manifest.feature_set)
     storage.publish_json(f"splits/{name}.json", {**asdict(split), "files": manifest.digests})

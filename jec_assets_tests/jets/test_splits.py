@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jec_assets.jets.identity import event_hash
-from jec_assets.jets.splits import SHARES, first_by_hash, rows_of_split
+from jec_assets.jets.splits import SHARES, digest_of_rows, first_by_hash, rows_of_split
 
 
 def index_of(events: int, jets_per_event: int = 2) -> pl.DataFrame:
@@ -50,3 +50,21 @@ def test_a_cap_keeps_whole_events_and_grows_by_adding(cap: int) -> None:
 def test_no_cap_takes_all() -> None:
     index = index_of(10)
     assert first_by_hash(index, None).equals(index)
+
+
+def taken(files: list[int], rows: list[int]) -> pl.DataFrame:
+    return pl.DataFrame({"file": files, "row": rows}, schema={"file": pl.UInt32, "row": pl.UInt32})
+
+
+def test_the_digest_is_that_of_the_rows_wherever_their_files_stand() -> None:
+    digest = digest_of_rows(taken([0, 0, 1], [4, 9, 4]), ["a", "b"], "paper")
+    assert digest_of_rows(taken([1, 1, 3], [4, 9, 4]), ["A", "a", "ab", "b"], "paper") == digest
+    assert digest_of_rows(taken([1, 0, 0], [4, 9, 4]), ["a", "b"], "paper") == digest
+    others = [
+        digest_of_rows(taken([0, 0, 1], [4, 9, 4]), ["a", "b"], "extended"),
+        digest_of_rows(taken([0, 0, 1], [4, 9, 4]), ["a", "c"], "paper"),
+        digest_of_rows(taken([0, 0, 1], [4, 8, 4]), ["a", "b"], "paper"),
+        digest_of_rows(taken([0, 1, 1], [4, 4, 9]), ["a", "b"], "paper"),
+        digest_of_rows(taken([0, 0], [4, 9]), ["a", "b"], "paper"),
+    ]
+    assert len({digest, *others}) == 1 + len(others)
