@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
@@ -43,10 +44,21 @@ def test_the_highest_cycle_is_read(tmp_path: Path) -> None:
 def test_an_older_spelling_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.root"
     with uproot.recreate(path) as file:
-        tree = file.mkdir("AK4jets").mktree("jetTree", {"genPF_pT": "float32"})
-        tree.extend({"genPF_pT": np.ones(4, np.float32)})
-    with pytest.raises(JetFileError, match="genJetPF_pT has 0 axes"):  # found under its alias, though not jagged here
-        list(read_columns(jet_file(path), ("genJetPF_pT",)))
+        tree = file.mkdir("AK4jets").mktree(
+            "jetTree", {"genPF_pT": "var * float32"}, counter_name=lambda _: "nGenJetPF"
+        )
+        tree.extend({"genPF_pT": ak.values_astype(ak.Array([[5, 3, 1], [], [2]]), "float32")})
+    (chunk,) = read_columns(jet_file(path), ("genJetPF_pT",))
+    assert chunk.particles["genJetPF_pT"].tolist() == [5, 3, 1, 2]
+    assert chunk.offsets.tolist() == [0, 3, 3, 4]
+
+
+def test_a_branch_of_another_shape_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file.mkdir("AK4jets").mktree("jetTree", {"PF_pT": "float32"}).extend({"PF_pT": np.ones(4, np.float32)})
+    with pytest.raises(JetFileError, match="PF_pT has 0 axes"):
+        list(read_columns(jet_file(path), ("PF_pT",)))
 
 
 def broken_text(path: Path) -> None:
