@@ -30,7 +30,7 @@ def unique_jets(storage: Storage, files: Sequence[FilteredFile]) -> tuple[pl.Dat
     parts = []
     for source, file in enumerate(files):
         if file.key is not None and file.digest is not None:
-            ids = pl.read_parquet(BytesIO(storage.read_bytes(file.key)), columns=[*JET_ID, "event_hash"])
+            ids = pl.scan_parquet(storage.local_file(file.key)).select(*JET_ID, "event_hash").collect()
             numbers = {"file": position[file.digest], "source": source}
             columns = [pl.lit(number, pl.UInt32).alias(name) for name, number in numbers.items()]
             parts.append(ids.with_row_index("row").with_columns(columns))

@@ -1,7 +1,7 @@
 """Which jets are kept, and why the others are not: every rejected jet is counted under the first cut that rejects it.
 
 Belongs here: the cuts on one chunk of jets. Does not belong here: duplicates, which only all files together show
-(`manifest.py`).
+(`index.py`).
 """
 
 from __future__ import annotations
