@@ -10,9 +10,11 @@ particle feature.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +22,10 @@ import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from jec_assets.jets import features as features_module
-from jec_assets.jets import reading, schema, selection
+from jec_assets.jets import identity, reading, schema, selection
 from jec_assets.jets.features import FEATURE_SETS, Columns, FeatureSet
 from jec_assets.jets.identity import event_hash
-from jec_assets.jets.reading import JetFileError, read_columns
+from jec_assets.jets.reading import JetFileError, RemoteReadError, read_columns
 from jec_assets.jets.selection import (
     EMPTY_CUTFLOW,
     SELECTION_BRANCHES,
@@ -32,7 +34,7 @@ from jec_assets.jets.selection import (
     select_jets,
     select_particles,
 )
-from jec_assets.storage import Artifact, Storage, code_digest, digest_of
+from jec_assets.storage import Storage, code_digest, digest_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,6 +50,15 @@ SPECTATORS = (
 )
 
 FOLDER = "filtered_jets/files"
+
+
+@cache
+def code_version() -> str:
+    """Digest of the sources that decide what a file becomes.
+
+    Taken once a process: what runs is what was imported, even if somebody edits a source meanwhile.
+    """
+    return code_digest(schema, features_module, reading, selection, identity, sys.modules[__name__])
 
 
 @dataclass(frozen=True)
@@ -71,10 +82,9 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Digest of selection, features and the code that applies them."""
-        code = code_digest(schema, features_module, reading, selection)
         features = self.features
         named = [features.name, features.particle_names, features.jet_names, features.members_only]
-        return digest_of([named, features.max_particles, asdict(self.selection), code])
+        return digest_of([named, features.max_particles, asdict(self.selection), code_version()])
 
 
 @dataclass(frozen=True)
@@ -95,42 +105,43 @@ class FilteredFile:
 def filter_file(storage: Storage, file: JetFile, recipe: Recipe) -> FilteredFile:
     """Read, select, compute, publish; a file that cannot be read becomes a row with its error, not an exception.
 
-    A remote server's faults are retried three times before the file is given up for this run.
+    A remote server's faults are retried three times before the file is given up for this run. A fault of the disk or
+    of storage is not the file's: it propagates.
     """
     started = time.monotonic()
     attempts = Retrying(
         stop=stop_after_attempt(4),
         wait=wait_random_exponential(multiplier=0.5, max=20),
-        retry=retry_if_exception_type(OSError),
+        retry=retry_if_exception_type(RemoteReadError),
         reraise=True,
     )
-    try:
-        artifact, cutflow, members_only = attempts(_filter_once, storage, file, recipe)
-    except (JetFileError, OSError) as fault:
-        message = str(fault) if isinstance(fault, JetFileError) else f"{file.url}: {fault}; the next run tries it again"
-        seconds = time.monotonic() - started
-        return FilteredFile(file.url, file.size, file.etag, None, None, EMPTY_CUTFLOW, False, seconds, message)
+    with tempfile.TemporaryDirectory(prefix="jec_filter_") as folder:
+        path = Path(folder) / "jets.parquet"
+        try:
+            cutflow, members_only = attempts(_write_filtered, path, file, recipe)
+        except (JetFileError, RemoteReadError) as fault:
+            message = str(fault) if isinstance(fault, JetFileError) else f"{fault}; the next run tries it again"
+            seconds = time.monotonic() - started
+            return FilteredFile(file.url, file.size, file.etag, None, None, EMPTY_CUTFLOW, False, seconds, message)
+        artifact = storage.publish_file_named_by_digest(FOLDER, ".parquet", path)
     seconds = time.monotonic() - started
     return FilteredFile(file.url, file.size, file.etag, artifact.digest, artifact.key, cutflow, members_only, seconds)
 
 
-def _filter_once(storage: Storage, file: JetFile, recipe: Recipe) -> tuple[Artifact, Cutflow, bool]:
+def _write_filtered(path: Path, file: JetFile, recipe: Recipe) -> tuple[Cutflow, bool]:
+    """Write the columnar file, anew at each attempt; the cut flow, and whether all candidates are members."""
     import pyarrow.parquet as pq
 
     schema_of_result = parquet_schema(recipe.features)
     total, members_only = EMPTY_CUTFLOW, True
-    with tempfile.TemporaryDirectory(prefix="jec_filter_") as folder:
-        path = Path(folder) / "jets.parquet"
-        # Particle features are noise in their last bits: a fast zstd level, and no dictionaries to build in vain.
-        with pq.ParquetWriter(
-            path, schema_of_result, compression="zstd", compression_level=1, use_dictionary=False
-        ) as out:
-            for columns in read_columns(file, recipe.branches):
-                members_only &= bool(np.all(columns.particles["PF_fromAK4Jet"] == 1))
-                table, cutflow = filter_columns(columns, recipe)
-                total += cutflow
-                out.write_table(table)
-        return storage.publish_file_named_by_digest(FOLDER, ".parquet", path), total, members_only
+    # Particle features are noise in their last bits: a fast zstd level, and no dictionaries to build in vain.
+    with pq.ParquetWriter(path, schema_of_result, compression="zstd", compression_level=1, use_dictionary=False) as out:
+        for columns in read_columns(file, recipe.branches):
+            members_only &= bool(np.all(columns.particles["PF_fromAK4Jet"] == 1))
+            table, cutflow = filter_columns(columns, recipe)
+            total += cutflow
+            out.write_table(table)
+    return total, members_only
 
 
 def filter_columns(columns: Columns, recipe: Recipe) -> tuple[pa.Table, Cutflow]:

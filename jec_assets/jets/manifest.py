@@ -66,9 +66,9 @@ class Manifest:
         return [row.file.error for row in self.rows if row.file.error]
 
     @property
-    def members_only(self) -> bool:
-        """True where every candidate of every file is a member of its jet: there is no square around the jets."""
-        return all(row.file.members_only for row in self.rows if not row.file.error)
+    def files_with_members_only(self) -> list[str]:
+        """URLs of the files whose candidates are all members of their jets: there is no square around these jets."""
+        return [row.file.url for row in self.rows if row.file.members_only and row.file.cutflow.jets]
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -94,17 +94,23 @@ def update_manifest(
     """Filter the files that need it, drop those that left the source, publish index and manifest.
 
     `report` is called with each file that was read and the number still to come. Raises NoJetsError where nothing is
-    left; then the previous manifest stays as it was.
+    left, and whatever storage raises; then the previous manifest stays as it was.
     """
     done = {file.url: _stored_row(storage, file, recipe) for file in files}
     todo = [file for file in files if done[file.url] is None]
     running = {executor.submit(filter_file, storage, file, recipe): file for file in todo}
-    for left, future in zip(range(len(todo) - 1, -1, -1), as_completed(running), strict=True):
-        filtered = future.result()
-        if filtered.error is None:
-            storage.publish_json(_row_key(running[future], recipe), asdict(filtered))
-        done[filtered.url] = filtered
-        report(filtered, left)
+    try:
+        for left, future in zip(range(len(todo) - 1, -1, -1), as_completed(running), strict=True):
+            filtered = future.result()
+            if filtered.error is None:
+                storage.publish_json(_row_key(running[future], recipe), asdict(filtered))
+            done[filtered.url] = filtered
+            report(filtered, left)
+    except BaseException:
+        # The run is over: files that were not begun are not read in vain.
+        for future in running:
+            future.cancel()
+        raise
     read_now = {file.url for file in todo}
     rows = [filtered for filtered in done.values() if filtered is not None]
     return _publish(storage, rows, read_now, recipe)

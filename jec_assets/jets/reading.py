@@ -34,11 +34,15 @@ class JetFileError(ValueError):
         return type(self), (self.url, self.problem, self.remedy)
 
 
+class RemoteReadError(OSError):
+    """A remote server failed while a file was read; the same file may well be readable a moment later."""
+
+
 def read_columns(file: JetFile, branches: Sequence[str]) -> Iterator[Columns]:
     """Chunks of at most `CHUNK_JETS` jets with the named branches, in file order; every jet of the file exactly once.
 
-    Raises JetFileError for a file that is not ROOT, is damaged, or lacks the tree or a branch, and OSError where a
-    remote server fails.
+    Raises JetFileError for a file that is not ROOT, is damaged, or lacks the tree or a branch, and RemoteReadError
+    where a remote server fails.
     """
     with _open_tree(file) as tree:
         names = _names_in_file(file, tree, branches)
@@ -56,7 +60,7 @@ def read_columns(file: JetFile, branches: Sequence[str]) -> Iterator[Columns]:
 
 @contextmanager
 def _naming(file: JetFile) -> Iterator[None]:
-    """Name the file in whatever uproot raises; network faults of remote files stay OSErrors, which are retried."""
+    """Name the file in whatever uproot raises: a network fault of a remote file, which may pass, or a bad file."""
     try:
         yield
     except JetFileError:
@@ -65,7 +69,7 @@ def _naming(file: JetFile) -> Iterator[None]:
         raise JetFileError(file.url, f"it cannot be opened ({fault.strerror})", "check its name and rights") from fault
     except Exception as fault:  # damaged bytes make decompressors and deserializers raise anything at all
         if file.is_remote and isinstance(fault, OSError):
-            raise
+            raise RemoteReadError(f"{file.url}: {fault}") from fault
         problem = f"it is not a ROOT file or it is damaged ({type(fault).__name__}: {_first_line(fault)})"
         raise JetFileError(file.url, problem, "copy the file again or take it out of the source") from fault
 

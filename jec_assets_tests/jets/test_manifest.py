@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jec_assets.jets.dataset import load_split
-from jec_assets.jets.filtering import FilteredFile, Recipe
+from jec_assets.jets.filtering import FOLDER, FilteredFile, Recipe
 from jec_assets.jets.manifest import Manifest, NoJetsError, update_manifest
 from jec_assets.jets.selection import Selection
 from jec_assets.jets.sources import list_files
@@ -131,6 +131,55 @@ def test_names_of_files_do_not_matter(update: Update, storage: Storage, tmp_path
     assert digests[0] == digests[1]
 
 
+def test_a_file_without_jets_of_a_split_changes_none(update: Update, storage: Storage, tmp_path: Path) -> None:
+    write_jet_file(tmp_path / "a.root", toy_jets(400, 0))
+    first = update(tmp_path)
+    before = [publish_split(storage, name, None).digest for name in SHARES]
+    rejected = toy_jets(50, 1)
+    rejected["jetGenMatch"][:] = 0
+    write_jet_file(tmp_path / "b.root", rejected)
+    assert update(tmp_path).digests != first.digests
+    assert [publish_split(storage, name, None).digest for name in SHARES] == before
+
+
+def test_the_index_reads_only_what_identifies_jets(
+    update: Update, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(self: Storage, key: str) -> bytes:
+        assert not key.startswith(FOLDER), f"{key} is read whole"
+        return read_bytes(self, key)
+
+    read_bytes = Storage.read_bytes
+    monkeypatch.setattr(Storage, "read_bytes", read)
+    write_jet_file(tmp_path / "a.root", toy_jets(50, 0))
+    assert update(tmp_path).jets == 100
+
+
+def test_files_with_members_only_are_named(update: Update, tmp_path: Path) -> None:
+    write_jet_file(tmp_path / "members.root", toy_jets(50, 0))
+    write_jet_file(tmp_path / "square.root", toy_jets(50, 1, outsiders=True))
+    write_jet_file(tmp_path / "empty.root", {name: values[:0] for name, values in toy_jets(1, 0).items()})
+    (tmp_path / "text.root").write_text("no jets")
+    manifest = update(tmp_path, Recipe("paper", Selection()))
+    assert [Path(url).name for url in manifest.files_with_members_only] == ["members.root"]
+
+
+def test_faults_of_storage_end_the_run_before_files_that_were_not_begun(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        begun.append(1)
+        raise OSError(28, "No space left on device")
+
+    begun: list[int] = []
+    monkeypatch.setattr(Storage, "publish_file_named_by_digest", full)
+    for seed in range(8):
+        write_jet_file(tmp_path / f"{seed}.root", toy_jets(5, seed))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="No space left"):
+        update_manifest(storage, list_files(str(tmp_path)), RECIPE, pool, lambda *_: None)
+    assert len(begun) < 8
+
+
 def test_a_killed_run_goes_on_with_the_missing_files(storage: Storage, executor: Executor, toy_source: Path) -> None:
     def die(_: FilteredFile, left: int) -> None:
         if left:
@@ -176,6 +225,12 @@ def test_jets_stay_in_their_split_as_files_are_added(update: Update, storage: St
 def load_split_ids(storage: Storage, name) -> list[tuple]:
     publish_split(storage, name, None)
     return load_split(storage, name).table.select("run", "lumi", "event", "jetPtOrder").rows()
+
+
+def test_a_cap_that_leaves_too_few_jets_is_named(update: Update, storage: Storage, toy_source: Path) -> None:
+    update(toy_source)
+    with pytest.raises(SplitTooSmallError, match=r"train has 50 jets of the \d+ .*capped at 50.*JEC_MAX_TRAINING_JETS"):
+        publish_split(storage, "train", 50)
 
 
 def test_too_few_jets_for_a_split_says_so(update: Update, storage: Storage, tmp_path: Path) -> None:
