@@ -1,4 +1,4 @@
-"""Signs of life: a line every few seconds from assets that work long without anything to report.
+"""Signs of life: a line as an asset starts, and every few seconds while it works without anything to report.
 
 Belongs here: that one decorator. Assets that count their own progress (trials, latencies) don't need it.
 """
@@ -18,12 +18,13 @@ Result = TypeVar("Result")
 
 
 def alive(compute: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Log that an asset's function still runs, every few seconds until it returns."""
+    """Log that an asset's function starts, and every few seconds until it returns that it still runs."""
 
     @wraps(compute)
     def computing(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         log, ended = dg.AssetExecutionContext.get().log, threading.Event()
         signs = threading.Thread(target=_show_signs, args=(log, ended), name="alive", daemon=True)
+        log.info("started")
         signs.start()
         try:
             return compute(*args, **kwargs)
