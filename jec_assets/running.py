@@ -42,12 +42,19 @@ def stop_recorded(work_folder: Path) -> list[str]:
         process = _recorded_process(json.loads(record.read_bytes()))
         if process is not None:
             # `dagster dev` may leave its code server and webserver behind: each is ended by its own id.
-            children = process.children(recursive=True)
+            children = _children(process)
             end([process], POLITE_SECONDS)
             end(children, POLITE_SECONDS)
             ended.append(record.stem.rpartition("-")[0])
         record.unlink(missing_ok=True)
     return ended
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _recorded_process(record: dict[str, float]) -> psutil.Process | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jec_assets.jets.features import FEATURE_SETS, FeatureSet
+from jec_assets.jets.features import FeatureSet, feature_set_named
 from jec_assets.jets.filtering import FOLDER, SPECTATORS
 from jec_assets.jets.packed import PackedJets, concatenate
 from jec_assets.jets.splits import Split, SplitName, load_split_record
@@ -38,7 +38,7 @@ class SplitJets:
     @property
     def features(self) -> FeatureSet:
         """The feature set the jets were filtered with."""
-        return FEATURE_SETS[self.split.feature_set]
+        return feature_set_named(self.split.feature_set)
 
 
 def load_split(storage: Storage, name: SplitName) -> SplitJets:
@@ -53,7 +53,7 @@ def load_split(storage: Storage, name: SplitName) -> SplitJets:
     for place in np.unique(file_of_row):
         chosen = np.sort(rows[file_of_row == place])
         jets = pq.read_table(storage.local_file(f"{FOLDER}/{files[place]}.parquet"), memory_map=True).take(chosen)
-        packed.append(pack(jets, FEATURE_SETS[split.feature_set]))
+        packed.append(pack(jets, feature_set_named(split.feature_set)))
         tables.append(pl.DataFrame(jets.select([*SPECTATORS, "flavor", "target", "event_hash"])))
     together = concatenate(packed)
     table = pl.concat(tables).with_columns(pl.Series("particles", together.counts.astype(np.int32)))

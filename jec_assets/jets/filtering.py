@@ -23,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from jec_assets.jets import features as features_module
 from jec_assets.jets import identity, reading, schema, selection
-from jec_assets.jets.features import FEATURE_SETS, Columns, FeatureSet
+from jec_assets.jets.features import Columns, FeatureSet, feature_set_named
 from jec_assets.jets.identity import event_hash
 from jec_assets.jets.reading import JetFileError, RemoteReadError, read_columns
 from jec_assets.jets.selection import (
@@ -71,7 +71,7 @@ class Recipe:
     @property
     def features(self) -> FeatureSet:
         """The declared feature set."""
-        return FEATURE_SETS[self.feature_set]
+        return feature_set_named(self.feature_set)
 
     @property
     def branches(self) -> tuple[str, ...]:

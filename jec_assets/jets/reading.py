@@ -68,10 +68,17 @@ def _naming(file: JetFile) -> Iterator[None]:
     except (FileNotFoundError, PermissionError) as fault:
         raise JetFileError(file.url, f"it cannot be opened ({fault.strerror})", "check its name and rights") from fault
     except Exception as fault:  # damaged bytes make decompressors and deserializers raise anything at all
-        if file.is_remote and isinstance(fault, OSError):
+        if file.is_remote and isinstance(fault, _network_faults()):
             raise RemoteReadError(f"{file.url}: {fault}") from fault
         problem = f"it is not a ROOT file or it is damaged ({type(fault).__name__}: {_first_line(fault)})"
         raise JetFileError(file.url, problem, "copy the file again or take it out of the source") from fault
+
+
+def _network_faults() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import BotoCoreError
+
+    # What an S3 client raises where a server does not answer is no OSError.
+    return OSError, BotoCoreError
 
 
 def _first_line(fault: BaseException) -> str:

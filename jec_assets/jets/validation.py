@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jec_assets.jets.features import FEATURE_SETS
+from jec_assets.jets.features import feature_set_named
 from jec_assets.jets.filtering import parquet_schema
 from jec_assets.jets.index import load_index
 
@@ -52,7 +52,7 @@ def _lost_jets(frame: pl.LazyFrame, row: ManifestRow) -> list[str]:
 
 
 def _violated_conditions(frame: pl.LazyFrame, feature_set: str) -> list[str]:
-    features = FEATURE_SETS[feature_set]
+    features = feature_set_named(feature_set)
     expected = parquet_schema(features).names
     present = frame.collect_schema().names()
     if present != expected:
