@@ -3,12 +3,13 @@
 import dagster as dg
 
 from jec_assets import serving
+from jec_assets.defs.alive import alive
 from jec_assets.defs.jets import validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import load_split
-from jec_assets.search.best import load_best, load_best_network
+from jec_assets.search.best import load_best, load_best_description, load_best_network
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
@@ -38,6 +39,7 @@ def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
             )
         ],
     )
+    @alive
     def onnx_repository(
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
     ) -> dg.MaterializeResult:
@@ -48,7 +50,7 @@ def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         releases = []
         for family in families:
             best = load_best(storage, family)
-            candidate = Candidate(best, load_best_network(storage, best))
+            candidate = Candidate(best, load_best_network(storage, best), load_best_description(storage, best))
             releases.append(release(repository, candidate, validation, policy))
             context.log.info(f"{family}: {_said(releases[-1])}")
         publish_releases(storage, releases)
@@ -71,10 +73,8 @@ def _metadata(repository: ModelRepository, releases: list[Release]) -> Metadata:
         (each.model.family, each.model.version, f"{each.export.max_abs_difference:.1e}", each.promotion.reason)
         for each in releases
     ]
-    return {
-        "uri": repository.uri,
-        "models": markdown_table(["model", "version", "largest |ONNX - torch|", "promotion"], rows),
-    }
+    columns = ["model", "served version", "candidate: largest |ONNX - torch|", "candidate: promotion"]
+    return {"uri": repository.uri, "models": markdown_table(columns, rows)}
 
 
 def _promotion_check(releases: list[Release]) -> dg.AssetCheckResult:

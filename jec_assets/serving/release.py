@@ -3,8 +3,9 @@
 Belongs here: the order of these steps for one family. Does not belong here: the steps themselves (`export.py`,
 `promotion.py`, `repository.py`).
 
-A candidate that does not compute the same as ONNX, or gives no number, is an error: nothing is published. One that is
-worse than what is served is a decision: the served version stays, and the release says so.
+A candidate that wants other features than there are, does not compute the same as ONNX, or gives no number, is an
+error: nothing is published. One that is worse than what is served is a decision: the served version stays, and the
+release says so. A served version that cannot be evaluated keeps no candidate from its place.
 """
 
 from __future__ import annotations
@@ -14,31 +15,39 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.loss import jet_losses
+from jec_assets.models.inputs import NetworkInputs
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportCheck, compare_with_torch, export_onnx
 from jec_assets.serving.promotion import Promotion, decide
-from jec_assets.serving.repository import ModelCard, ModelRepository, PublishedModel
-from jec_assets.serving.runtime import inference_session
-from jec_assets.storage import package_versions
+from jec_assets.serving.repository import BrokenRepositoryError, ModelCard, ModelRepository, PublishedModel
+from jec_assets.serving.runtime import JetSession, UnusableModelError, inference_session
+from jec_assets.storage import digest_bytes, package_versions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from jec_assets.jets.dataset import SplitJets
+    from jec_assets.jets.features import FeatureSet
     from jec_assets.models.network import JetNetwork
+    from jec_assets.models.saving import NetworkDescription
     from jec_assets.search.best import BestModel
 
 COMPARED_JETS = 1000  # with torch: each in several batches, more than enough to see a wrong graph
 VERSIONED_PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy")
 
 
+class OtherFeaturesError(ValueError):
+    """A candidate was trained with other features than the jets have that it is to be judged on."""
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A chosen network and the record of its choice."""
+    """A chosen network, its description and the record of its choice."""
 
     best: BestModel
     network: JetNetwork
+    description: NetworkDescription
 
 
 @dataclass(frozen=True)
@@ -58,35 +67,73 @@ class Release:
     export: ExportCheck
 
 
+@dataclass(frozen=True)
+class _Opponent:
+    """What is served, ready to compute."""
+
+    model: PublishedModel
+    session: JetSession
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return self.model.card.network_digest, self.model.onnx_digest
+
+
 def release(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
     """Publish a candidate if it may replace what is served; both are evaluated on the same validation jets.
 
-    Raises ExportMismatchError where ONNX computes something else than torch.
+    Raises OtherFeaturesError, and ExportMismatchError where ONNX computes something else than torch.
     """
+    _check_features(candidate, validation.features)
     onnx = export_onnx(candidate.network)
     check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
-    served = repository.current(candidate.best.family)
-    losses = _losses(onnx, validation)
-    if served is None:
-        promotion = Promotion.unopposed("nothing is served yet")
-    elif _features(served) != (validation.features.particle_names, validation.features.jet_names):
-        promotion = Promotion.unopposed("the served model wants other features, so they cannot be compared")
+    opponent = _opponent(repository, candidate.best.family, validation.features)
+    if isinstance(opponent, _Opponent) and opponent.identity == (candidate.best.weights_digest, digest_bytes(onnx)):
+        model = repository.publish(opponent.model.card, onnx, policy.instances)
+        return Release(model, Promotion.unopposed("is what is served"), check)
+    losses = _losses(inference_session(onnx, threads=0), validation)
+    if isinstance(opponent, Promotion):
+        promotion = opponent
     else:
         events = validation.table["event_hash"].to_numpy()
-        served_losses = _losses(repository.onnx(served), validation)
+        served_losses = _losses(opponent.session, validation)
         promotion = decide(served_losses, losses, policy.resampling.multiplicities(events))
         if not promotion.promoted:
-            return Release(served, promotion, check)
+            return Release(opponent.model, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)
     return Release(repository.publish(card, onnx, policy.instances), promotion, check)
 
 
-def _losses(onnx: bytes, jets: SplitJets) -> NDArray[np.float64]:
-    return jet_losses(jets.packed.target, inference_session(onnx, threads=0).predict(jets.packed))
+def _check_features(candidate: Candidate, features: FeatureSet) -> None:
+    """The card names the features of the jets: they must be those that the network was trained with."""
+    description, family = candidate.description, candidate.best.family
+    if (description.feature_set, description.inputs) != (features.name, NetworkInputs.of(features)):
+        raise OtherFeaturesError(
+            f"the best model of {family} was trained with {_inputs_text(description.feature_set, description.inputs)}, "
+            f"the validation jets have {_inputs_text(features.name, NetworkInputs.of(features))}: "
+            f"materialize {family}/trial_model and {family}/best_model"
+        )
 
 
-def _features(model: PublishedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return model.card.particle_features, model.card.jet_features
+def _inputs_text(feature_set: str, inputs: NetworkInputs) -> str:
+    return f"features {feature_set!r} ({inputs.particle_features} per particle, {inputs.jet_features} per jet)"
+
+
+def _opponent(repository: ModelRepository, family: str, features: FeatureSet) -> _Opponent | Promotion:
+    """What a candidate must be compared with, or why there is nothing."""
+    try:
+        model = repository.current(family)
+        if model is None:
+            return Promotion.unopposed("nothing is served yet")
+        if (model.card.particle_features, model.card.jet_features) != (features.particle_names, features.jet_names):
+            return Promotion.unopposed("the served model wants other features, so they cannot be compared")
+        return _Opponent(model, inference_session(repository.onnx(model), threads=0))
+    except (BrokenRepositoryError, UnusableModelError) as error:
+        return Promotion.unopposed(f"the served version cannot be evaluated: {error}")
+
+
+def _losses(session: JetSession, jets: SplitJets) -> NDArray[np.float64]:
+    return jet_losses(jets.packed.target, session.predict(jets.packed))
 
 
 def _card(candidate: Candidate, validation: SplitJets, loss: float, check: ExportCheck) -> ModelCard:

@@ -12,6 +12,7 @@ Triton reads exactly this folder, and ignores the files that it doesn't know.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,20 +21,27 @@ from jec_assets.serving.config import InstanceSettings, ModelConfigError, config
 from jec_assets.storage import digest_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jec_assets.storage import Storage
 
 ROOT = "model_repository"
+_LOGGER = logging.getLogger(__name__)
 
 
 class BrokenRepositoryError(RuntimeError):
     """The repository holds something that this project doesn't leave behind; the message names it and the remedy."""
 
 
+class UnpublishedModelError(LookupError):
+    """A family that should be served has no version in the repository."""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """Where a model comes from and what it wants.
 
-    network_digest: of the network's safetensors, the model's identity. particle_features, jet_features: names, in the
+    network_digest: of the network's safetensors. particle_features, jet_features: names, in the
     order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
     export_difference: the largest |ONNX - torch| seen. package_versions: of what made it.
     """
@@ -51,7 +59,10 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A version in the repository. `published` is ISO 8601, UTC."""
+    """A version in the repository, identified by the digests of its network and its ONNX file.
+
+    `published` is ISO 8601, UTC.
+    """
 
     card: ModelCard
     version: int
@@ -105,6 +116,16 @@ class ModelRepository:
             raise BrokenRepositoryError(f"{self.storage.uri(key)}: {error}; remove it and publish again") from error
         return self.model(family, version)
 
+    def served(self, families: Sequence[str]) -> tuple[PublishedModel, ...]:
+        """The version of each family that is served; UnpublishedModelError names families that were never published."""
+        current = {family: self.current(family) for family in families}
+        missing = [family for family, model in current.items() if model is None]
+        if missing:
+            raise UnpublishedModelError(
+                f"{self.uri} holds no version of {', '.join(missing)}: materialize onnx_repository"
+            )
+        return tuple(model for model in current.values() if model is not None)
+
     def model(self, family: str, version: int) -> PublishedModel:
         """A version's record; BrokenRepositoryError where the version isn't whole."""
         if not self.storage.exists(_model_key(family, version)):
@@ -129,10 +150,11 @@ class ModelRepository:
     def publish(self, card: ModelCard, onnx: bytes, settings: InstanceSettings) -> PublishedModel:
         """Make this the version that is served.
 
-        A network that was published before keeps its number. What an interrupted attempt left is a folder without a
-        model, whose number is used again, or a whole version that nothing names, which is found.
+        A network that was published before as the same ONNX file keeps its number; a version that is damaged since is
+        left where it is, and the next number is used. What an interrupted attempt left is a folder without a model,
+        whose number is used again, or a whole version that nothing names, which is found.
         """
-        published = self._find(card) or self._write_version(card, onnx)
+        published = self._find(card, onnx) or self._write_version(card, onnx)
         config = config_pbtxt(
             card.family, published.version, (len(card.particle_features), len(card.jet_features)), settings
         )
@@ -142,9 +164,15 @@ class ModelRepository:
             self.storage.publish_bytes(key, config)
         return published
 
-    def _find(self, card: ModelCard) -> PublishedModel | None:
-        models = (self.model(card.family, version) for version in reversed(self.versions(card.family)))
-        return next((model for model in models if model.card.network_digest == card.network_digest), None)
+    def _find(self, card: ModelCard, onnx: bytes) -> PublishedModel | None:
+        for version in reversed(self.versions(card.family)):
+            try:
+                model = self.model(card.family, version)
+                if model.card.network_digest == card.network_digest and self.onnx(model) == onnx:
+                    return model
+            except BrokenRepositoryError as error:
+                _LOGGER.warning("version %d of %s is passed over: %s", version, card.family, error)
+        return None
 
     def _write_version(self, card: ModelCard, onnx: bytes) -> PublishedModel:
         version = max(self.versions(card.family), default=0) + 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,20 +13,24 @@ import torch
 
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import SplitJets
+from jec_assets.jets.features import EXTENDED, PAPER
 from jec_assets.jets.packed import PackedJets
 from jec_assets.jets.splits import Split
+from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.network import JetNetwork
 from jec_assets.models.prediction import predict
+from jec_assets.models.saving import NetworkDescription
 from jec_assets.search.best import BestModel
 from jec_assets.search.provenance import InputDigests
 from jec_assets.serving import export
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportMismatchError
-from jec_assets.serving.release import Candidate, ReleasePolicy, release
+from jec_assets.serving.promotion import Promotion
+from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import load_release, publish_releases
 from jec_assets.storage import Storage
-from jec_assets_tests.serving.conftest import make_jets, small_network
+from jec_assets_tests.serving.conftest import SMALL, make_jets, small_network
 
 POLICY = ReleasePolicy(Resampling(20, seed=1), InstanceSettings())
 
@@ -52,7 +58,7 @@ def candidate(network: JetNetwork, digest: str) -> Candidate:
         stale=(),
         failed=(),
     )
-    return Candidate(best, network)
+    return Candidate(best, network, NetworkDescription("pfn", SMALL["pfn"], "extended", NetworkInputs.of(EXTENDED)))
 
 
 @pytest.fixture
@@ -88,12 +94,53 @@ def test_a_worse_candidate_is_refused_and_the_old_version_stays(good: JetNetwork
     assert (record.version, record.promoted, record.network_digest) == (1, False, "good")
 
 
-def test_an_equal_candidate_passes_and_keeps_its_number(good: JetNetwork, storage: Storage) -> None:
+def test_the_candidate_that_is_served_says_so_and_keeps_its_number(good: JetNetwork, storage: Storage) -> None:
     repository, validation = ModelRepository(storage), validation_for(good)
     first = release(repository, candidate(good, "good"), validation, POLICY)
     again = release(repository, candidate(good, "good"), validation, POLICY)
-    assert again.promotion.promoted
+    assert again.promotion == Promotion.unopposed("is what is served")
     assert again.model == first.model
+
+
+def test_the_same_network_exported_otherwise_is_compared_and_published(
+    good: JetNetwork, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    release(repository, candidate(good, "good"), validation, POLICY)
+    monkeypatch.setattr(export, "OPSET", 21)
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.reason.startswith("not worse than the served model")
+    assert released.model.version == 2
+
+
+@pytest.mark.parametrize("damage", ["config.pbtxt", "1/model.json", "1/model.onnx"])
+def test_a_damaged_served_version_is_replaced_with_that_reason(good: JetNetwork, storage: Storage, damage: str) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    first = release(repository, candidate(good, "good"), validation, POLICY)
+    (Path(repository.uri) / "pfn" / damage).write_text("damaged")
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.promoted
+    assert re.match(f"the served version cannot be evaluated: .*{damage}", released.promotion.reason)
+    assert repository.current("pfn") == released.model
+    assert repository.onnx(released.model)
+    assert (released.model == first.model) == (damage == "config.pbtxt")
+
+
+def test_a_served_file_that_is_no_model_is_replaced_with_that_reason(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    first = release(repository, candidate(good, "good"), validation, POLICY)
+    repository.publish(first.model.card, b"no model", InstanceSettings())
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.reason.startswith("the served version cannot be evaluated: ONNX Runtime can't load")
+    assert repository.current("pfn") == first.model
+
+
+def test_a_candidate_of_other_features_is_an_error(good: JetNetwork, storage: Storage) -> None:
+    trained = replace(candidate(good, "good").description, feature_set="paper", inputs=NetworkInputs.of(PAPER))
+    foreign = replace(candidate(good, "good"), description=trained)
+    with pytest.raises(OtherFeaturesError, match=r"trained with features 'paper' .*materialize pfn/trial_model"):
+        release(ModelRepository(storage), foreign, validation_for(good), POLICY)
+    assert ModelRepository(storage).versions("pfn") == ()
 
 
 def test_a_better_candidate_becomes_the_next_version(good: JetNetwork, storage: Storage) -> None:

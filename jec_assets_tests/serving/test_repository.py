@@ -8,7 +8,13 @@ from threading import Event
 import pytest
 
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.repository import ROOT, BrokenRepositoryError, ModelRepository, PublishedModel
+from jec_assets.serving.repository import (
+    ROOT,
+    BrokenRepositoryError,
+    ModelRepository,
+    PublishedModel,
+    UnpublishedModelError,
+)
 from jec_assets.storage import Artifact, Storage, digest_bytes
 from jec_assets_tests.serving.conftest import card_of
 
@@ -59,6 +65,31 @@ def test_the_same_network_keeps_its_version(repository: ModelRepository) -> None
     assert publish(repository, b"one") == first
     assert repository.current("pfn") == first
     assert repository.versions("pfn") == (1, 2)
+
+
+def test_another_export_of_the_same_network_is_the_next_version(repository: ModelRepository) -> None:
+    first = publish(repository, b"one")
+    second = repository.publish(first.card, b"one, exported otherwise", SETTINGS)
+    assert second.version == 2
+    assert repository.current("pfn") == second
+    assert repository.onnx(second) == b"one, exported otherwise"
+    assert repository.publish(first.card, b"one, exported otherwise", SETTINGS) == second
+
+
+@pytest.mark.parametrize("damaged", ["model.onnx", "model.json"])
+def test_a_damaged_version_is_not_published_again(repository: ModelRepository, damaged: str) -> None:
+    publish(repository, b"one")
+    (Path(repository.uri) / "pfn/1" / damaged).write_bytes(b"damaged")
+    again = publish(repository, b"one")
+    assert again.version == 2
+    assert repository.onnx(again) == b"one"
+
+
+def test_served_names_families_that_were_never_published(repository: ModelRepository) -> None:
+    model = publish(repository, b"one")
+    assert repository.served(["pfn"]) == (model,)
+    with pytest.raises(UnpublishedModelError, match=r"no version of particle_net: materialize onnx_repository"):
+        repository.served(["pfn", "particle_net"])
 
 
 def test_other_settings_change_the_configuration_and_no_version(repository: ModelRepository) -> None:
