@@ -1,20 +1,23 @@
 """Assets of the evaluation: test_jets, best models -> calibrated_test_jets -> reports -> calibration_report."""
 
+import platform
 from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
 
 from jec_assets import evaluation, plots, reports
+from jec_assets.defs.alive import alive
 from jec_assets.defs.metadata import report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import calibrate, load_calibrated, publish_calibrated
 from jec_assets.evaluation.complexity import complexity
 from jec_assets.evaluation.loss import jet_losses
-from jec_assets.evaluation.trials import evaluate_trials
+from jec_assets.evaluation.provenance import split_digest
+from jec_assets.evaluation.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split
-from jec_assets.jets.splits import SHARES, load_split_record
+from jec_assets.jets.splits import SHARES
 from jec_assets.reports.calibration_page import CalibrationPage, ServedModel, publish_page
 from jec_assets.reports.complexity import complexity_report as describe_complexity
 from jec_assets.reports.dataset import dataset_report as describe_dataset
@@ -24,22 +27,24 @@ from jec_assets.reports.publishing import PublishedReport, load, publish
 from jec_assets.reports.report import JsonValue, Report
 from jec_assets.reports.resolution import resolution_report as describe_resolution
 from jec_assets.reports.search import search_report as describe_search
+from jec_assets.reports.sources import PAGE_REPORTS, report_asset, require_current_report, sources
 from jec_assets.search.best import load_best, load_best_description, load_best_network
-from jec_assets.search.record import FinishedTrial, read_records
 from jec_assets.serving.served import load_endpoint, load_release
 from jec_assets.settings import Settings
 from jec_assets.storage import Storage, code_digest, package_versions
 
 CODE_VERSION = code_digest(evaluation, plots, reports)
 GROUP = "reports"
-# In the order of the page: what a physicist looks at first comes first.
-PAGE_REPORTS = ("loss", "flavor", "resolution", "search", "complexity", "latency", "dataset")
-VERSIONED_PACKAGES = ("dagster", "numpy", "torch", "onnx", "onnxruntime", "onnxruntime-gpu", "polars", "uproot")
+VERSIONED_PACKAGES = (
+    *("dagster", "numpy", "optuna", "polars", "torch", "uproot"),
+    *("nvidia-pytriton", "onnx", "onnxruntime", "onnxruntime-gpu", "tritonclient"),
+)
 
 
 def _report_asset(*deps: str | dg.AssetKey) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """What all reports have in common."""
-    return dg.asset(group_name=GROUP, kinds={"matplotlib"}, code_version=CODE_VERSION, deps=deps)
+    asset = dg.asset(group_name=GROUP, kinds={"matplotlib"}, code_version=CODE_VERSION, deps=deps)
+    return lambda compute: asset(alive(compute))
 
 
 def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
@@ -52,6 +57,7 @@ def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         code_version=CODE_VERSION,
         deps=["test_jets", *best_models],
     )
+    @alive
     def calibrated_test_jets(storage: StorageParam) -> dg.MaterializeResult:
         """Test jets with the correction of every family's best model: the table behind all reports."""
         test = load_split(storage, "test")
@@ -66,63 +72,70 @@ def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
     @_report_asset("test_jets", *best_models)
     def search_report(context: dg.AssetExecutionContext, storage: StorageParam) -> dg.MaterializeResult:
         """What was tried, what it did to the loss, which trial was chosen, which one the study would have (Table 2)."""
+        provenance = sources(storage, "search", families)
         test = load_split(storage, "test").packed
-        candidates = {family: _candidates(storage, family) for family in families}
-        trials = {name: evaluate_trials(storage, each, test, context.log.info) for name, each in candidates.items()}
+        tried = {family: candidates(storage, load_best(storage, family)) for family in families}
+        trials = {family: evaluate_trials(storage, each, test, context.log.info) for family, each in tried.items()}
         standard = float(jet_losses(test.target, 0.0 * test.target).mean())
-        return _published(storage, describe_search(trials, standard), _best_digests(storage, families))
+        return _published(storage, describe_search(trials, standard), provenance)
 
     return [calibrated_test_jets, search_report]
 
 
 @_report_asset("train_jets", "validation_jets", "test_jets")
-def dataset_report(storage: StorageParam) -> dg.MaterializeResult:
+def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Which jets these are: counts per flavor, region and interval, spectra, the target (Fig. 1, 2)."""
-    splits = {name: load_split(storage, name) for name in SHARES}
-    provenance: dict[str, JsonValue] = {name: split.split.digest for name, split in splits.items()}
-    return _published(storage, describe_dataset({name: split.table for name, split in splits.items()}), provenance)
+    provenance = sources(storage, "dataset", settings.families)
+    return _published(storage, describe_dataset({name: load_split(storage, name).table for name in SHARES}), provenance)
 
 
 @_report_asset("calibrated_test_jets", "train_jets")
 def loss_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Each network's loss against the standard correction, its best constant shift, and (log pT, eta) alone."""
-    training = load_split(storage, "train").table
-    return _on_calibrated(storage, lambda jets: describe_loss(jets, training, _resampling(settings)))
+
+    def describe(jets: pl.DataFrame) -> Report:
+        return describe_loss(jets, load_split(storage, "train").table, _resampling(settings))
+
+    return _on_calibrated(storage, settings, "loss", describe)
 
 
 @_report_asset("calibrated_test_jets")
 def flavor_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Median response per flavor, its scatter, and the networks' improvement (Fig. 9, Table 4)."""
-    return _on_calibrated(storage, lambda jets: describe_flavor(jets, _resampling(settings)))
+    resampling = _resampling(settings)
+    return _on_calibrated(storage, settings, "flavor", lambda jets: describe_flavor(jets, resampling))
 
 
 @_report_asset("calibrated_test_jets")
 def resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Resolution against pT, and the networks' improvement (Fig. 10, Table 4)."""
-    return _on_calibrated(storage, lambda jets: describe_resolution(jets, _resampling(settings)))
+    resampling = _resampling(settings)
+    return _on_calibrated(storage, settings, "resolution", lambda jets: describe_resolution(jets, resampling))
 
 
 @_report_asset("calibrated_test_jets")
 def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Parameters and multiply-accumulates of the best models beside their loss (Table 3)."""
-    _, table = load_calibrated(storage)
+    provenance, table = sources(storage, "complexity", settings.families), load_calibrated(storage, settings.families)
     rows = []
     for family in settings.families:
         best = load_best(storage, family)
         loss = float(jet_losses(table["target"].to_numpy(), table[f"log_factor_{family}"].to_numpy()).mean())
         rows.append(complexity(load_best_description(storage, best), best.parameters, loss))
-    return _published(storage, describe_complexity(rows), _best_digests(storage, settings.families))
+    return _published(storage, describe_complexity(rows), provenance)
 
 
 @dg.asset(
     group_name=GROUP,
     kinds={"html"},
     code_version=CODE_VERSION,
-    deps=[*(f"{name}_report" for name in PAGE_REPORTS if name != "latency"), "latency_benchmark"],
+    deps=[report_asset(name) for name in PAGE_REPORTS],
 )
 def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Everything on one page that needs nothing else, and the same numbers as JSON."""
     published = [load(storage, name) for name in PAGE_REPORTS]
+    for each in published:
+        require_current_report(storage, each, settings.families)
     served = [load_release(storage, family) for family in settings.families]
     page = CalibrationPage(
         tuple(each.report for each in published),
@@ -141,8 +154,8 @@ def _provenance(
     settings: Settings, storage: Storage, published: Sequence[PublishedReport]
 ) -> dict[str, dict[str, JsonValue]]:
     return {
-        "versions": dict(package_versions(*VERSIONED_PACKAGES)),
-        "splits": {name: load_split_record(storage, name)[0].digest for name in SHARES},
+        "versions": {"python": platform.python_version(), **package_versions(*VERSIONED_PACKAGES)},
+        "splits": {name: split_digest(storage, name) for name in SHARES},
         "reports": {each.report.name: each.digest for each in published},
         "settings": settings.model_dump(mode="json"),
         "endpoint": {"url": load_endpoint(storage).url},
@@ -153,24 +166,13 @@ def _resampling(settings: Settings) -> Resampling:
     return Resampling(settings.bootstrap_resamples, settings.seed)
 
 
-def _on_calibrated(storage: Storage, describe: Callable[[pl.DataFrame], Report]) -> dg.MaterializeResult:
-    table, jets = load_calibrated(storage)
-    return _published(storage, describe(jets), {"calibrated_test_jets": table.digest, "networks": table.networks})
+def _on_calibrated(
+    storage: Storage, settings: Settings, report: str, describe: Callable[[pl.DataFrame], Report]
+) -> dg.MaterializeResult:
+    provenance = sources(storage, report, settings.families)
+    return _published(storage, describe(load_calibrated(storage, settings.families)), provenance)
 
 
 def _published(storage: Storage, report: Report, provenance: Mapping[str, JsonValue]) -> dg.MaterializeResult:
     artifact = publish(storage, report, provenance)
     return dg.MaterializeResult(data_version=dg.DataVersion(artifact.digest), metadata=report_metadata(storage, report))
-
-
-def _candidates(storage: Storage, family: str) -> list[FinishedTrial]:
-    chosen = set(load_best(storage, family).candidates)
-    return [
-        record
-        for record in read_records(storage, family)
-        if isinstance(record, FinishedTrial) and record.number in chosen
-    ]
-
-
-def _best_digests(storage: Storage, families: tuple[str, ...]) -> dict[str, JsonValue]:
-    return {family: load_best(storage, family).weights_digest for family in families}

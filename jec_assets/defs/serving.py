@@ -5,11 +5,13 @@ from dataclasses import asdict
 import dagster as dg
 
 from jec_assets import serving
+from jec_assets.defs.alive import alive
 from jec_assets.defs.metadata import markdown_table, report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.dataset import load_split
 from jec_assets.reports.latency import latency_report
 from jec_assets.reports.publishing import publish
+from jec_assets.reports.sources import sources
 from jec_assets.serving.endpoint import Endpoint, existing_endpoint, load
 from jec_assets.serving.latency import LatencyPlan, measure
 from jec_assets.serving.repository import ModelRepository
@@ -25,6 +27,7 @@ SELF_TEST_JETS = 256
 
 
 @dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=["onnx_repository", "test_jets"])
+@alive
 def served_endpoint(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
@@ -34,7 +37,7 @@ def served_endpoint(
     """
     repository = ModelRepository(storage)
     endpoint = _endpoint(settings, repository)
-    models = [model for model in map(repository.current, settings.families) if model is not None]
+    models = repository.served(settings.families)
     load(endpoint, models)
     jets = load_split(storage, "test").packed.slice(0, SELF_TEST_JETS)
     tests = [self_test(endpoint, repository, model, jets) for model in models]
@@ -56,11 +59,11 @@ def latency_benchmark(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
     """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
-    endpoint = load_endpoint(storage)
-    plan = LatencyPlan(repetitions=settings.latency_repetitions, seed=settings.seed)
+    endpoint, provenance = load_endpoint(storage), sources(storage, "latency", settings.families)
+    plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)
     latencies = measure(endpoint, settings.families, load_split(storage, "test").packed, plan, context.log.info)
     report = latency_report(latencies)
-    published = publish(storage, report, {"endpoint": endpoint.url})
+    published = publish(storage, report, {**provenance, "endpoint": endpoint.url})
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.digest), metadata=report_metadata(storage, report)
     )

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from jec_assets.evaluation.calibrated_jets import LOG_FACTOR_PREFIX
+from jec_assets.evaluation.provenance import require_current, split_digest, weights_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jec_assets.jets.dataset import SplitJets
     from jec_assets.models.network import JetNetwork
     from jec_assets.storage import Storage
 
-POINTER = "calibrated_test_jets.json"
+ASSET = "calibrated_test_jets"
+POINTER = f"{ASSET}.json"
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,27 @@ def publish_calibrated(
     """Publish a table under its digest, then its pointer."""
     buffer = BytesIO()
     table.write_parquet(buffer, compression="zstd")
-    artifact = storage.publish_named_by_digest("calibrated_test_jets", ".parquet", buffer.getvalue())
+    artifact = storage.publish_named_by_digest(ASSET, ".parquet", buffer.getvalue())
     published = CalibratedTable(artifact.key, artifact.digest, len(table), split_digest, dict(networks))
     storage.publish_json(POINTER, asdict(published))
     return published
 
 
-def load_calibrated(storage: Storage) -> tuple[CalibratedTable, pl.DataFrame]:
-    """The published table; ArtifactMissingError where `calibrated_test_jets` was not materialized."""
+def load_calibrated_record(storage: Storage, families: Sequence[str]) -> CalibratedTable:
+    """What the published table is made of: the present test jets and best models of these families.
+
+    ArtifactMissingError where `calibrated_test_jets` was not materialized, StaleArtifactError where that was before
+    the jets or a model changed.
+    """
     published = CalibratedTable(**storage.read_json(POINTER))
-    return published, pl.read_parquet(BytesIO(storage.read_bytes(published.key)))
+    require_current(
+        ASSET,
+        {"test_jets": published.split_digest, "best_models": published.networks},
+        {"test_jets": split_digest(storage, "test"), "best_models": weights_digests(storage, families)},
+    )
+    return published
+
+
+def load_calibrated(storage: Storage, families: Sequence[str]) -> pl.DataFrame:
+    """The published table; raises what `load_calibrated_record` does."""
+    return pl.read_parquet(BytesIO(storage.read_bytes(load_calibrated_record(storage, families).key)))

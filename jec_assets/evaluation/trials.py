@@ -8,14 +8,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.loss import jet_losses
+from jec_assets.evaluation.provenance import StaleArtifactError
 from jec_assets.evaluation.search import EvaluatedTrial
+from jec_assets.search.record import FinishedTrial, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jec_assets.jets.packed import PackedJets
-    from jec_assets.search.record import FinishedTrial
+    from jec_assets.search.best import BestModel
     from jec_assets.storage import Storage
+
+
+def candidates(storage: Storage, best: BestModel) -> list[FinishedTrial]:
+    """The trials that a best model was chosen from: finished, and on the jets, features and code of the choice.
+
+    StaleArtifactError where trials were carried out anew since.
+    """
+    found = [
+        record
+        for record in read_records(storage, best.family)
+        if isinstance(record, FinishedTrial) and record.number in best.candidates and record.inputs == best.inputs
+    ]
+    changed = set(best.candidates) - {record.number for record in found}
+    if best.weights_digest not in {record.weights_digest for record in found}:
+        changed.add(best.trial)
+    if changed:
+        numbers = ", ".join(f"{number:03d}" for number in sorted(changed))
+        raise StaleArtifactError(
+            f"trials {numbers} of {best.family} changed since the best was chosen: materialize {best.family}/best_model"
+        )
+    return found
 
 
 def evaluate_trials(

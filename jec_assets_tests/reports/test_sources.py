@@ -1,0 +1,92 @@
+"""A report is put on the page only while it is made of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from jec_assets.evaluation.calibrate import publish_calibrated
+from jec_assets.evaluation.provenance import StaleArtifactError
+from jec_assets.reports.publishing import load, publish
+from jec_assets.reports.report import Report
+from jec_assets.reports.sources import PAGE_REPORTS, require_current_report, sources
+from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.repository import ModelRepository
+from jec_assets.storage import Storage
+from jec_assets_tests.evaluation.stored import FAMILIES, store_best, store_inputs, store_split
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.serving.conftest import card_of
+
+
+def serve(storage: Storage, onnx: bytes) -> None:
+    for family in FAMILIES:
+        ModelRepository(storage).publish(card_of(family, onnx), onnx, InstanceSettings())
+
+
+def calibrate_again(storage: Storage, jets: int) -> None:
+    publish_calibrated(storage, calibrated_table(jets), "first", dict.fromkeys(FAMILIES, "first"))
+
+
+def choose_among_more(storage: Storage) -> None:
+    store_best(storage, "pfn", "first", candidates=(0, 1))
+
+
+def choose_another(storage: Storage) -> None:
+    store_best(storage, "particle_net", "second")
+
+
+@pytest.fixture
+def published(storage: Storage) -> Storage:
+    """Storage that holds every report, made of what there is."""
+    store_inputs(storage)
+    calibrate_again(storage, 10)
+    serve(storage, b"first")
+    for name in PAGE_REPORTS:
+        publish(storage, Report(name, name, "Said.", (), (), {}), sources(storage, name, FAMILIES))
+    return storage
+
+
+CHANGES: list[tuple[Callable[[Storage], None], set[str]]] = [
+    (lambda _: None, set()),
+    (lambda storage: store_split(storage, "train", "second"), {"loss", "dataset"}),
+    (lambda storage: store_split(storage, "validation", "second"), {"dataset"}),
+    (lambda storage: calibrate_again(storage, 12), {"loss", "flavor", "resolution", "complexity"}),
+    (choose_among_more, {"search"}),
+    (lambda storage: serve(storage, b"second"), {"latency"}),
+    (
+        lambda storage: store_split(storage, "test", "second"),
+        {"loss", "flavor", "resolution", "complexity", "search", "latency", "dataset"},
+    ),
+    (choose_another, {"loss", "flavor", "resolution", "complexity", "search"}),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES)
+def test_what_changed_makes_its_reports_stale(
+    published: Storage, change: Callable[[Storage], None], expected: set[str]
+) -> None:
+    change(published)
+    stale = set()
+    for name in PAGE_REPORTS:
+        try:
+            require_current_report(published, load(published, name), FAMILIES)
+        except StaleArtifactError:
+            stale.add(name)
+    assert stale == expected
+
+
+def test_the_asset_to_materialize_is_named(published: Storage) -> None:
+    store_split(published, "train", "second")
+    with pytest.raises(StaleArtifactError, match="another train_jets: materialize loss_report again"):
+        require_current_report(published, load(published, "loss"), FAMILIES)
+    serve(published, b"second")
+    with pytest.raises(StaleArtifactError, match="another served_models: materialize latency_benchmark again"):
+        require_current_report(published, load(published, "latency"), FAMILIES)
+
+
+def test_a_report_without_provenance_is_stale(published: Storage) -> None:
+    bare = replace(load(published, "flavor"), provenance={})
+    with pytest.raises(StaleArtifactError, match="calibrated_test_jets, another best_models"):
+        require_current_report(published, bare, FAMILIES)
