@@ -6,8 +6,9 @@ import polars as pl
 
 from jec_assets.plots.latency import PROTOCOLS, QUANTITIES, Quantity, latency
 from jec_assets.reports import published
-from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure, Table, nested
+from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportError, ReportFigure, Table, nested
 from jec_assets.reports.text import count_text, title
+from jec_assets.serving.latency import FEWEST_FOR_PERCENTILES
 
 MILLISECONDS = {
     "round_trip_mean_ms": "Round trip, mean [ms]",
@@ -34,7 +35,8 @@ def latency_report(latencies: pl.DataFrame) -> Report:
     return Report(
         "latency",
         "Latency",
-        "Highest throughput: " + "; ".join(_throughput(row) for row in fastest.iter_rows(named=True)) + ".",
+        f"Highest throughput: {'; '.join(_throughput(row) for row in fastest.iter_rows(named=True))}. "
+        f"{_repetitions(ordered)}",
         (_table("Smallest and largest batches", _extremes(ordered)), _table("All batch sizes", ordered)),
         tuple(_figure(ordered, quantity) for quantity in QUANTITIES),
         {"latency": {"headline": _headline(ordered, fastest), "measurements": ordered.select(REQUIRED).to_dicts()}},
@@ -47,6 +49,19 @@ def _throughput(row: dict[str, str | int | float]) -> str:
         f"{title(str(row['family']))}, {protocol}: {row['jets_per_second']:,.0f} jets per second "
         f"at {row['batch_size']} jets a request"
     )
+
+
+def _repetitions(latencies: pl.DataFrame) -> str:
+    repetitions = latencies["repetitions"].to_list()
+    fewest, most = min(repetitions), max(repetitions)
+    counts = count_text(most) if fewest == most else f"{count_text(fewest)} to {count_text(most)}"
+    return f"Each batch size was measured with {counts} requests."
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def _extremes(latencies: pl.DataFrame) -> pl.DataFrame:
@@ -64,14 +79,15 @@ def _table(name: str, latencies: pl.DataFrame) -> Table:
                 PROTOCOLS[row["protocol"]].title,
                 str(row["batch_size"]),
                 str(row["repetitions"]),
-                *(f"{row[name]:.3g}" if row[name] < 100 else f"{row[name]:.0f}" for name in MILLISECONDS),
+                *(_milliseconds(row[name]) for name in MILLISECONDS),
                 count_text(round(row["jets_per_second"])),
             )
             for row in latencies.iter_rows(named=True)
         ),
         (
             "Round trip: from before the request is serialized until the answer is an array again. Compute and queue: "
-            "Triton's own statistics. Overhead: mean round trip without compute.",
+            "Triton's own statistics. Overhead: mean round trip without compute. Median and percentiles are left "
+            f"out where there were fewer than {FEWEST_FOR_PERCENTILES} requests.",
             "Published jets per second at 2 and at 1024 jets a request: "
             + "; ".join(
                 f"{title(family)}, {device}: {few:,} and {many:,}"

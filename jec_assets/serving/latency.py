@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 BATCH_SIZES = tuple(2**power for power in range(1, 11))
 FEWEST = 2  # repetitions, however slow
+FEWEST_FOR_PERCENTILES = 20  # of fewer requests a percentile far out is little but the slowest one
 WARM_UP, WARM_UP_BATCH = 3, 64
 PERCENTILES = (50, 95, 99)
-Row = dict[str, float]
+Row = dict[str, float | None]
 SCHEMA = {
     "family": pl.String,
     "protocol": pl.String,
@@ -51,10 +53,13 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class LatencyPlan:
-    """What to measure: each batch size with so many requests, but no more than fit into `seconds` (two at least)."""
+    """What to measure: each batch size with so many requests.
+
+    seconds: no more requests than fit into them, two at least; None for no cap.
+    """
 
     repetitions: int
-    seconds: float = 1.0
+    seconds: float | None
     batch_sizes: tuple[int, ...] = BATCH_SIZES
     seed: int = 1
 
@@ -68,6 +73,7 @@ def measure(
 ) -> pl.DataFrame:
     """One row per family, protocol and batch size, with the columns of SCHEMA; times are means unless named otherwise.
 
+    Percentiles are null where there were fewer than FEWEST_FOR_PERCENTILES requests.
     Every request holds other random jets of `jets`, the same ones for each protocol and family. Compute and queue come
     from the server's statistics of the model, so nobody else should be using it. `progress` gets a line per row.
     """
@@ -102,7 +108,7 @@ def _round_trips(
 ) -> NDArray[np.float64]:
     """Seconds of each request."""
     round_trips: list[float] = []
-    deadline = time.perf_counter() + plan.seconds
+    deadline = time.perf_counter() + (inf if plan.seconds is None else plan.seconds)
     while len(round_trips) < plan.repetitions and (len(round_trips) < FEWEST or time.perf_counter() < deadline):
         batch = next(batches)
         start = time.perf_counter()
@@ -113,16 +119,23 @@ def _round_trips(
 
 def _row(batch_size: int, round_trips: NDArray[np.float64], server: ServerStatistics) -> Row:
     mean, compute = round_trips.mean(), server.compute / server.requests
-    percentiles = np.percentile(round_trips, PERCENTILES)
     return {
         "batch_size": batch_size,
         "repetitions": len(round_trips),
         "round_trip_mean_ms": 1e3 * mean,
-        **{f"round_trip_p{which}_ms": 1e3 * value for which, value in zip(PERCENTILES, percentiles, strict=True)},
+        **_percentiles(round_trips),
         "compute_ms": 1e3 * compute,
         "queue_ms": 1e3 * server.queue / server.requests,
         "overhead_ms": 1e3 * (mean - compute),
         "jets_per_second": batch_size / mean,
+    }
+
+
+def _percentiles(round_trips: NDArray[np.float64]) -> Row:
+    enough = len(round_trips) >= FEWEST_FOR_PERCENTILES
+    return {
+        f"round_trip_p{which}_ms": 1e3 * float(np.percentile(round_trips, which)) if enough else None
+        for which in PERCENTILES
     }
 
 

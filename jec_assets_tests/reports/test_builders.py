@@ -117,6 +117,20 @@ def test_latency(reports: dict[str, Report]):
     assert headline["smallest_batch_round_trip_ms"] == pytest.approx(3.06)
 
 
+def test_latency_says_how_often_it_was_measured_and_leaves_out_what_that_does_not_give():
+    few = pl.when(pl.col("batch_size") == 1024)
+    measured = latency_table().with_columns(
+        few.then(7).otherwise(1000).alias("repetitions"),
+        *(few.then(None).otherwise(column).alias(column) for column in ("round_trip_p50_ms", "round_trip_p95_ms")),
+    )
+    report = latency_report(measured)
+    assert report.summary.endswith("Each batch size was measured with 7 to 1,000 requests.")
+    cells = row(report.tables[1], "PFN", "HTTP", "1024")
+    assert (cells["Repetitions"], cells["median [ms]"], cells["95 % [ms]"]) == ("7", "–", "–")
+    assert cells["Round trip, mean [ms]"] != "–"
+    json.dumps(report.numbers, allow_nan=False)
+
+
 def test_latencies_that_were_not_measured():
     with pytest.raises(ReportError, match="has no compute_ms"):
         latency_report(latency_table().drop("compute_ms"))

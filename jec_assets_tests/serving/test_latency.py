@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from jec_assets.jets.packed import PackedJets
-from jec_assets.serving.latency import FEWEST, SCHEMA, LatencyPlan, measure
+from jec_assets.serving.latency import FEWEST, FEWEST_FOR_PERCENTILES, PERCENTILES, SCHEMA, LatencyPlan, measure
 from jec_assets_tests.serving.conftest import Served
 
 pytestmark = pytest.mark.needs("triton")
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.needs("triton")
 
 def test_every_cell_is_measured_as_planned(served: Served, jets: PackedJets) -> None:
     lines: list[str] = []
-    plan = LatencyPlan(repetitions=5, seconds=600, batch_sizes=(2, 64))
+    plan = LatencyPlan(repetitions=FEWEST_FOR_PERCENTILES, seconds=None, batch_sizes=(2, 64))
     table = measure(served.endpoint, ["pfn"], jets, plan, lines.append)
     assert table.schema == pl.Schema(SCHEMA)
     assert table.select("protocol", "batch_size").rows() == [("http", 2), ("http", 64), ("grpc", 2), ("grpc", 64)]
-    assert table["repetitions"].to_list() == [5] * 4
+    assert table["repetitions"].to_list() == [FEWEST_FOR_PERCENTILES] * 4
     assert len(lines) == 4
     assert lines[1].startswith("pfn http batch 64: ")
     assert table.null_count().sum_horizontal().item() == 0
@@ -32,3 +32,11 @@ def test_time_bounds_repetitions(served: Served, jets: PackedJets) -> None:
     plan = LatencyPlan(repetitions=1_000_000, seconds=0, batch_sizes=(2,))
     table = measure(served.endpoint, ["pfn"], jets, plan, lambda _: None)
     assert table["repetitions"].to_list() == [FEWEST] * 2
+
+
+def test_few_requests_have_no_percentiles(served: Served, jets: PackedJets) -> None:
+    plan = LatencyPlan(repetitions=FEWEST_FOR_PERCENTILES - 1, seconds=None, batch_sizes=(2,))
+    table = measure(served.endpoint, ["pfn"], jets, plan, lambda _: None)
+    percentiles = table.select(f"round_trip_p{each}_ms" for each in PERCENTILES)
+    assert percentiles.null_count().row(0) == (2, 2, 2)
+    assert table.drop(percentiles.columns).null_count().sum_horizontal().item() == 0
