@@ -47,7 +47,5 @@ def test_a_table_without_a_family_is_stale(published: Storage) -> None:
 
 def test_everything_that_changed_is_named_and_more_may_be_recorded() -> None:
     require_current("asset", {"jets": "a", "endpoint": "b"}, {"jets": "a"})
-    with pytest.raises(
-        StaleArtifactError, match="made of another jets, another models: materialize asset again"
-    ):
+    with pytest.raises(StaleArtifactError, match="made of another jets, another models: materialize asset again"):
         require_current("asset", {"jets": "a"}, {"jets": "b", "models": "c"})
