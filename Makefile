@@ -22,6 +22,7 @@ BIN := .venv/bin
 # Absolute, so that it holds wherever a target's program changes to.
 export DAGSTER_HOME := $(CURDIR)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/.venv
 # Nothing of a user's site-packages or PYTHONPATH may get in between.
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH
