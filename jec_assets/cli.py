@@ -50,7 +50,7 @@ def _storage(settings: Settings) -> Storage:
 
 def _fail(message: str) -> NoReturn:
     """Say what is wrong, on one screen and without a traceback."""
-    console.print(message, style="red", highlight=False, markup=False)
+    console.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -102,9 +102,8 @@ def simulate(
     except SimulationError as fault:
         _fail(str(fault))
     verb = "were there already" if summary.reused else "simulated"
-    console.print(
-        f"{summary.jets} jets {verb}: {len(summary.files)} files in {out}, correction {summary.correction.name}"
-    )
+    console.print(f"{summary.jets} jets {verb}: {len(summary.files)} files in {out}", soft_wrap=True)
+    console.print(f"standard correction: {summary.correction.name}", soft_wrap=True)
 
 
 @app.command()
