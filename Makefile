@@ -31,6 +31,10 @@ export OMP_NUM_THREADS ?= 1
 # Dagster says on every `dagster job execute` that `dg launch` is its younger twin.
 export PYTHONWARNINGS := ignore::Warning:click.core
 
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# A line every eight seconds until the command behind it ends.
+SIGNS_OF_LIFE := trap 'kill $$!' EXIT; while sleep 8; do echo "  still installing ..."; done &
+
 .PHONY: help install demo dev stop test lint clean
 
 help: ## List the targets
@@ -43,12 +47,12 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "venv is missing: install python3-venv"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing torch ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH)
+	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt $(TORCH)
 	@echo "Installing jec_assets and what it needs (a minute or two) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,dev]'
+	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,dev]'
 	@$(BIN)/python -m pip check
 	@# Triton's own wheel asks for an old NumPy that only its Python client needs: without dependencies, after the check.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
+	@$(SIGNS_OF_LIFE) $(PIP) install --no-deps nvidia-pytriton==0.7.0
 	@touch $@
 
 demo: install ## Simulate jets (unless JEC_SOURCE is set), calibrate, serve, report
