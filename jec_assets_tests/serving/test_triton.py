@@ -17,7 +17,7 @@ from jec_assets.serving.endpoint import EndpointError, load, ready
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.triton import LocalTriton, TritonStartError
 from jec_assets_tests.serving.conftest import Served, card_of
-from jec_assets_tests.serving.test_processes import wait_until
+from jec_assets_tests.test_processes import wait_until
 
 pytestmark = pytest.mark.needs("triton")
 
