@@ -50,8 +50,8 @@ class Place:
 
     def start(self) -> subprocess.Popen[bytes]:
         command = [str(BIN / "dagster"), "job", "execute", "-m", "jec_assets.definitions", "-j", "calibration"]
-        log = (self.folder / "log").open("ab")
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
     def run(self) -> int:
         status = self.start().wait(timeout=540)
@@ -112,8 +112,7 @@ def test_the_results_are_where_they_are_said_to_be(calibrated: Place) -> None:
 def test_networks_that_see_particle_types_beat_the_baselines(calibrated: Place) -> None:
     loss = calibrated.numbers["loss"]
     baseline = min(loss["standard"], loss["constant"], loss["kinematics"])
-    assert loss["particle_net"] < baseline
-    assert loss["pfn"] < loss["standard"]
+    assert max(loss["particle_net"], loss["pfn"]) < 0.95 * baseline
 
 
 def test_the_page_asks_nobody_for_anything(calibrated: Place) -> None:
