@@ -35,6 +35,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # A line every eight seconds until the command behind it ends.
 SIGNS_OF_LIFE := trap 'kill $$!' EXIT; while sleep 8; do echo "  still installing ..."; done &
 
+# Triton needs Python's shared library, which Debian's python3.11 comes without: from its package, without root. Where
+# that fails, `jec check` says what to install.
+FETCH_LIBPYTHON = ( name=$$($(BIN)/python -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])'); \
+	echo "Fetching $$name, which Triton needs ..."; folder=$$(mktemp -d); \
+	( cd $$folder && apt-get download -qq $$name && dpkg-deb -x $${name}_*.deb . ) && \
+	cp -L $$folder/usr/lib/*/$$name.so.1.0 .venv/lib/; rm -rf $$folder ) || true
+
 .PHONY: help install demo dev stop test lint clean
 
 help: ## List the targets
@@ -53,6 +60,7 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 	@$(BIN)/python -m pip check
 	@# Triton's own wheel asks for an old NumPy that only its Python client needs: without dependencies, after the check.
 	@$(SIGNS_OF_LIFE) $(PIP) install --no-deps nvidia-pytriton==0.7.0
+	@$(BIN)/python -c 'from jec_assets.serving.installation import find_triton; find_triton()' 2>/dev/null || $(FETCH_LIBPYTHON)
 	@touch $@
 
 demo: install ## Simulate jets (unless JEC_SOURCE is set), calibrate, serve, report
