@@ -60,6 +60,8 @@ def latency_benchmark(
 ) -> dg.MaterializeResult:
     """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
     endpoint, provenance = load_endpoint(storage), sources(storage, "latency", settings.families)
+    # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
+    load(endpoint, ModelRepository(storage).served(settings.families))
     plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)
     latencies = measure(endpoint, settings.families, load_split(storage, "test").packed, plan, context.log.info)
     report = latency_report(latencies)
