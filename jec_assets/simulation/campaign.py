@@ -38,7 +38,7 @@ from jec_assets.simulation.units import (
     read_record,
 )
 from jec_assets.simulation.workers import Workers
-from jec_assets.storage import code_digest, package_versions, write_atomically
+from jec_assets.storage import code_digest, digest_file, package_versions, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,10 +157,18 @@ def _is_finished(plan: SimulationPlan) -> bool:
         raise SampleExistsError(
             f"{plan.folder} holds another sample ({stored['recipe']}): choose another folder, or remove this one"
         )
-    lost = [record["name"] for record in stored["files"] if not (plan.folder / record["name"]).exists()]
-    if lost:
-        raise SampleExistsError(f"{plan.folder} has lost {', '.join(lost)}: remove the folder to simulate it anew")
+    broken = [
+        record["name"] for record in stored["files"] if not _is_whole(plan.folder / record["name"], record["digest"])
+    ]
+    if broken:
+        raise SampleExistsError(
+            f"{plan.folder} has lost {', '.join(broken)}, or they were changed: remove the folder to simulate it anew"
+        )
     return True
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.exists() and digest_file(path) == digest
 
 
 def _start(plan: SimulationPlan) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -181,6 +182,15 @@ def test_a_sample_that_lost_a_file_says_so(sample: SimulationSummary, tmp_path: 
     (tmp_path / MANIFEST).write_bytes(sample.manifest.read_bytes())
     with pytest.raises(SampleExistsError, match=r"has lost jets_0000\.root"):
         simulate(plan_in(tmp_path, 1), never)
+
+
+def test_a_sample_whose_file_was_changed_says_so(sample: SimulationSummary, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(sample.manifest.parent, folder)
+    damaged = folder / sample.files[0].name
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(SampleExistsError, match=rf"has lost {damaged.name}, or they were changed"):
+        simulate(plan_in(folder, 1), never)
 
 
 def test_foreign_files_are_not_touched(tmp_path: Path) -> None:
