@@ -37,11 +37,11 @@ class Family:
         """The class of this family's hyperparameters."""
         return type(self.published)
 
-    def build(self, hyperparameters: Hyperparameters, inputs: NetworkInputs) -> JetNetwork:
+    def build(self, hyperparameters: Hyperparameters, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
         """A network with fresh weights from torch's generator; TypeError for another family's hyperparameters."""
         if not isinstance(hyperparameters, self.hyperparameters):
             raise TypeError(f"{self.name} is built from {self.hyperparameters.__name__}, not {hyperparameters!r}")
-        return hyperparameters.build(inputs)
+        return hyperparameters.build(inputs, outputs)
 
 
 # Optima of D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow

@@ -43,8 +43,8 @@ class Hyperparameters(ABC):
                 raise HyperparameterError(f"{field.name} of {self.family} must be in [0, 1), not {value!r}")
 
     @abstractmethod
-    def build(self, inputs: NetworkInputs) -> JetNetwork:
-        """A network with fresh weights from torch's global generator."""
+    def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
+        """A network with so many numbers per jet and fresh weights from torch's global generator."""
 
     @abstractmethod
     def macs(self, inputs: NetworkInputs, particles: int) -> int:
@@ -75,11 +75,11 @@ class PFNHyperparameters(Hyperparameters):
     head_units: int
     dropout: float
 
-    def build(self, inputs: NetworkInputs) -> JetNetwork:
+    def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
         """See `Hyperparameters.build`."""
         from jec_assets.models.pfn import PFN
 
-        return PFN(self, inputs)
+        return PFN(self, inputs, outputs)
 
     def macs(self, inputs: NetworkInputs, particles: int) -> int:
         """See `Hyperparameters.macs`."""
@@ -100,11 +100,11 @@ class ParticleNetHyperparameters(Hyperparameters):
     head_units: int
     dropout: float
 
-    def build(self, inputs: NetworkInputs) -> JetNetwork:
+    def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
         """See `Hyperparameters.build`."""
         from jec_assets.models.particle_net import ParticleNet
 
-        return ParticleNet(self, inputs)
+        return ParticleNet(self, inputs, outputs)
 
     def macs(self, inputs: NetworkInputs, particles: int) -> int:
         """See `Hyperparameters.macs`."""

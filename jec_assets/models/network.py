@@ -1,4 +1,4 @@
-"""What every network is to the rest of the project: jets in, one number per jet out.
+"""What every network is to the rest of the project: jets in, a few numbers per jet out.
 
 Belongs here: the base class, standardization inside the network, the head that all families share. Does not belong
 here: what a family does with its particles.
@@ -57,26 +57,29 @@ class Standardizer(nn.Module):
 class JetNetwork(nn.Module, ABC):
     """Base of all networks: predicts the target log(genJetPt / jetPt) of each jet from physical features.
 
+    `outputs`: numbers per jet, of which the first is the prediction; others, if any, are quantiles of the target (see
+    `jec_assets.models.outputs`).
+
     Standardization is the identity until `set_standardization`; it is inside so that whoever calls the network, a
     client of the server too, passes what the feature set says and nothing else.
     """
 
-    def __init__(self, inputs: NetworkInputs) -> None:
+    def __init__(self, inputs: NetworkInputs, outputs: int) -> None:
         super().__init__()
-        self.inputs = inputs
+        self.inputs, self.outputs = inputs, outputs
         self.standardize_particles = Standardizer(inputs.particle_features)
         self.standardize_jets = Standardizer(inputs.jet_features)
 
     @abstractmethod
     def forward(self, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
-        """Prediction for packed jets, (jets,).
+        """Outputs for packed jets, (jets, outputs).
 
         particles: (all particles, particle features), offsets: int64 (jets + 1,), jets: (jets, jet features).
         """
 
     @abstractmethod
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
-        """Prediction for padded jets, (jets, 1); equal to `forward` up to rounding.
+        """Outputs for padded jets, (jets, outputs); equal to `forward` up to rounding.
 
         particles: (jets, slots, particle features), of which the first `particle_count`, int64 (jets, 1), are real and
         the others may hold anything, NaN too; jets: (jets, jet features). A jet without particles is an empty sum.
@@ -100,9 +103,10 @@ class JetNetwork(nn.Module, ABC):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-def head(inputs: int, layers: int, units: int, dropout: float) -> nn.Sequential:
-    """The part behind the particles: `layers` x (linear, ReLU, dropout), then one number."""
+def head(widths: tuple[int, int], layers: int, units: int, dropout: float) -> nn.Sequential:
+    """The part behind the particles, from and to `widths`: `layers` x (linear, ReLU, dropout), then a linear layer."""
+    inputs, outputs = widths
     modules: list[nn.Module] = []
     for width in (inputs, *[units] * (layers - 1)):
         modules += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*modules, nn.Linear(units, 1))
+    return nn.Sequential(*modules, nn.Linear(units, outputs))

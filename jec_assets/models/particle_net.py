@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class ParticleNet(JetNetwork):
     """Stem, blocks of EdgeConv, the mean over the jet's particles, then the head on it and the jet's features."""
 
-    def __init__(self, hyperparameters: ParticleNetHyperparameters, inputs: NetworkInputs) -> None:
-        super().__init__(inputs)
+    def __init__(self, hyperparameters: ParticleNetHyperparameters, inputs: NetworkInputs, outputs: int) -> None:
+        super().__init__(inputs, outputs)
         units = hyperparameters.units
         self.neighbors, self.units = hyperparameters.neighbors, units
         self.points = list(inputs.points)
@@ -43,7 +43,7 @@ class ParticleNet(JetNetwork):
         blocks = nn.ModuleList(EdgeConv(width, units, hyperparameters.layers) for width in widths)
         self.blocks = cast("Sequence[EdgeConv]", blocks)
         self.head = head(
-            units + inputs.jet_features,
+            (units + inputs.jet_features, outputs),
             hyperparameters.head_layers,
             hyperparameters.head_units,
             hyperparameters.dropout,
@@ -60,7 +60,7 @@ class ParticleNet(JetNetwork):
                 graph = arrangement.graph_of_features(rows)
             rows = block(rows, graph)
         means = segment_mean(rows, arrangement.offsets).index_select(0, arrangement.positions)
-        return self._from_means(means, jets).squeeze(1)
+        return self._from_means(means, jets)
 
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward_padded`; for evaluation only, RuntimeError in training."""

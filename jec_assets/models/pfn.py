@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class PFN(JetNetwork):
     """phi on every particle, the sum over the jet's particles, then the head on the sum and the jet's features."""
 
-    def __init__(self, hyperparameters: PFNHyperparameters, inputs: NetworkInputs) -> None:
-        super().__init__(inputs)
+    def __init__(self, hyperparameters: PFNHyperparameters, inputs: NetworkInputs, outputs: int) -> None:
+        super().__init__(inputs, outputs)
         units = hyperparameters.phi_units
         layers: list[nn.Module] = []
         for width in (inputs.particle_features, *[units] * (hyperparameters.phi_layers - 1)):
             layers += [nn.Linear(width, units), nn.ReLU()]
         self.phi = nn.Sequential(*layers)
         self.head = head(
-            units + inputs.jet_features,
+            (units + inputs.jet_features, outputs),
             hyperparameters.head_layers,
             hyperparameters.head_units,
             hyperparameters.dropout,
@@ -40,7 +40,7 @@ class PFN(JetNetwork):
     def forward(self, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward`."""
         summed = segment_sum(self.phi(self.standardize_particles(particles)), offsets)
-        return self._from_sums(summed, jets).squeeze(1)
+        return self._from_sums(summed, jets)
 
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward_padded`."""

@@ -34,7 +34,7 @@ def predict(network: JetNetwork, jets: PackedJets, batch_size: int = 1024) -> ND
                 batch = jets.slice(start, start + batch_size)
                 arrays = (batch.particles, batch.offsets, batch.jets)
                 tensors = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
-                predictions[start : start + batch_size] = network(*tensors).cpu().numpy()
+                predictions[start : start + batch_size] = network(*tensors)[:, 0].cpu().numpy()
     finally:
         network.train(was_training)
     return predictions

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jec_assets.models.families import family_named
 from jec_assets.models.inputs import NetworkInputs
+from jec_assets.models.outputs import CALIBRATION
 
 if TYPE_CHECKING:
     from jec_assets.models.hyperparameters import Hyperparameters
@@ -34,6 +35,7 @@ class NetworkDescription:
     hyperparameters: Hyperparameters
     feature_set: str
     inputs: NetworkInputs
+    outputs: tuple[str, ...] = CALIBRATION
 
     def to_json(self) -> str:
         """As JSON; equal descriptions give equal text."""
@@ -52,6 +54,7 @@ class NetworkDescription:
             NetworkInputs(
                 inputs["particle_features"], inputs["jet_features"], (inputs["points"][0], inputs["points"][1])
             ),
+            tuple(values["outputs"]),
         )
 
 
@@ -72,7 +75,9 @@ def load_network(source: Path | bytes) -> tuple[JetNetwork, NetworkDescription]:
     where = f"{len(data)} bytes" if isinstance(source, bytes) else str(source)
     try:
         description = NetworkDescription.from_json(_metadata(data)[METADATA_KEY])
-        network = family_named(description.family).build(description.hyperparameters, description.inputs)
+        network = family_named(description.family).build(
+            description.hyperparameters, description.inputs, len(description.outputs)
+        )
         network.load_state_dict(load(data))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UnreadableNetworkError(

@@ -124,7 +124,7 @@ class _Loop:
         """Leave the batch's gradient in the weights; its loss, and the norm of the gradient over all weights."""
         self._network.train()
         self._optimizer.zero_grad()
-        loss = calibration_loss(self._network(batch.particles, batch.offsets, batch.jets), batch.target)
+        loss = calibration_loss(self._network(batch.particles, batch.offsets, batch.jets)[:, 0], batch.target)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = get_total_norm([weight.grad for weight in self._network.parameters() if weight.grad is not None])
         return loss.item(), norm.item()

@@ -16,16 +16,16 @@ from jec_assets.models.pfn import PFN
 
 
 def pfn(network: PFN, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
-    """(jets,): phi on each particle, the sum, the head."""
+    """(jets, outputs): phi on each particle, the sum, the head."""
     sums = []
     for start, stop in pairwise(offsets.tolist()):
         embedded = network.phi(network.standardize_particles(particles[start:stop]))
         sums.append(embedded.sum(dim=0))
-    return network.head(torch.cat([torch.stack(sums), network.standardize_jets(jets)], dim=1))[:, 0]
+    return network.head(torch.cat([torch.stack(sums), network.standardize_jets(jets)], dim=1))
 
 
 def particle_net(network: ParticleNet, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
-    """(jets,): stem, blocks, the mean over particles, the head."""
+    """(jets, outputs): stem, blocks, the mean over particles, the head."""
     bounds = list(pairwise(offsets.tolist()))
     rows = network.standardize_particles(particles)
     norm, linear, second, activation = network.stem
@@ -35,7 +35,7 @@ def particle_net(network: ParticleNet, particles: Tensor, offsets: Tensor, jets:
         rows = _edge_conv(block, rows, positions, bounds, network.neighbors)
         positions = rows
     means = torch.stack([rows[start:stop].mean(dim=0) for start, stop in bounds])
-    return network.head(torch.cat([means, network.standardize_jets(jets)], dim=1))[:, 0]
+    return network.head(torch.cat([means, network.standardize_jets(jets)], dim=1))
 
 
 def _edge_conv(
