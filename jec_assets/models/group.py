@@ -1,0 +1,61 @@
+"""The processes that train one network together, as far as networks and the loop need to know of them.
+
+Belongs here: which process this is, and sums over all of them. Does not belong here: how processes are started and find
+each other (`jec_assets.training.launch`), and which jets each of them gets (`jec_assets.training.loader`).
+
+The processes are those of torch.distributed's default group. Where none was initialized there is one process, and
+nothing here costs or changes anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, distributed
+
+if TYPE_CHECKING:
+    from torch.autograd.function import BackwardCFunction
+
+
+def rank() -> int:
+    """This process's number, from 0 on."""
+    return distributed.get_rank() if _joined() else 0
+
+
+def size() -> int:
+    """How many processes there are."""
+    return distributed.get_world_size() if _joined() else 1
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """The sum of the processes' tensors, of equal shapes; the same bits in every process, the tensor itself for one.
+
+    Differentiable: with the loss summed over the processes too, the gradient of a summand is the sum of the
+    processes' gradients of the sum. All processes must call it equally often and in the same order, forward and
+    backward; otherwise they wait for each other until the group's time is up.
+    """
+    if size() == 1:
+        return tensor
+    summed: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
+    return summed
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(_: BackwardCFunction, tensor: Tensor) -> Tensor:
+        return _all_reduced(tensor)
+
+    @staticmethod
+    def backward(_: BackwardCFunction, gradient: Tensor) -> Tensor:
+        return _all_reduced(gradient)
+
+
+def _all_reduced(tensor: Tensor) -> Tensor:
+    summed = tensor.detach().clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(summed)
+    return summed
+
+
+def _joined() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
