@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import AbstractContextManager
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from jec_assets.jets.selection import Selection
 from jec_assets.jets.sources import list_files, load_listing, publish_listing, source_version
 from jec_assets.jets.splits import SHARES, Split, SplitName, publish_split
 from jec_assets.jets.validation import violations
+from jec_assets.pools import worker_pool
 from jec_assets.settings import Settings
 from jec_assets.storage import Storage, code_digest
 
@@ -65,9 +66,9 @@ def filtered_jets(
     )
 
 
-def _reading_pool(settings: Settings, files: int) -> ProcessPoolExecutor:
+def _reading_pool(settings: Settings, files: int) -> AbstractContextManager[ProcessPoolExecutor]:
     processes = settings.reading_processes or os.cpu_count() or 1
-    return ProcessPoolExecutor(max(1, min(processes, files)), mp_context=get_context("spawn"))
+    return worker_pool(max(1, min(processes, files)))
 
 
 def _manifest_metadata(storage: Storage, manifest: Manifest) -> Metadata:

@@ -37,7 +37,7 @@ from jec_assets.simulation.units import (
     read_matched_jets,
     read_record,
 )
-from jec_assets.simulation.workers import Workers
+from jec_assets.simulation.workers import Workers, unit_workers
 from jec_assets.storage import code_digest, digest_file, package_versions, write_atomically
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationSummary:
     _start(plan)
     pileup = _pileup_tasks(plan)
     matched = _correction_tasks(plan, pileup)
-    with Workers(plan.jobs, max(len(pileup), len(matched), len(plan.file_names))) as workers:
+    with unit_workers(plan.jobs, max(len(pileup), len(matched), len(plan.file_names))) as workers:
         stages = _Stages(workers, progress)
         stages.complete("pileup", make_pileup, pileup)
         stages.complete("correction", make_matched_jets, matched)

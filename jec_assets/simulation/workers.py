@@ -1,30 +1,24 @@
 """Processes that work on units side by side.
 
-Belongs here: starting and ending the processes, and hearing how far each unit is. Does not belong here: what a unit
-does (`units.py`).
-
-Every process holds the reading end of a pipe whose writing end only the parent has. Once the parent closes it, or is
-gone in whatever way, the processes end at once, in the middle of a unit: no process outlives its parent.
+Belongs here: hearing how far each unit is. Does not belong here: what a unit does (`units.py`), and how processes start
+and end (`jec_assets.pools`).
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from jec_assets.pools import CONTEXT, worker_pool
 from jec_assets.simulation.errors import WorkerDiedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future, ProcessPoolExecutor
     from ctypes import Array, c_longlong
-    from multiprocessing.connection import Connection
-    from types import TracebackType
 
 _HEARD_EVERY = 0.5  # s
 _done: Array[c_longlong]  # in a worker process: how far each unit is
@@ -33,28 +27,19 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+@contextmanager
+def unit_workers(jobs: int, most_units: int) -> Iterator[Workers]:
+    """So many processes, for up to `most_units` units at a time; they end with the block."""
+    done = CONTEXT.RawArray("q", most_units)
+    with worker_pool(jobs, _prepare, done) as executor:
+        yield Workers(executor, done)
+
+
 class Workers:
-    """A context with `jobs` processes, for up to `most_units` units at a time."""
+    """Processes at work; see `unit_workers`."""
 
-    def __init__(self, jobs: int, most_units: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._done = context.RawArray("q", most_units)
-        self._lifeline_end, self._lifeline = context.Pipe(duplex=False)
-        self._executor = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_start, initargs=(self._lifeline_end, self._done)
-        )
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._lifeline.close()  # do not wait for units that nobody wants any more
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._lifeline.close()
-        self._lifeline_end.close()
+    def __init__(self, executor: ProcessPoolExecutor, done: Array[c_longlong]) -> None:
+        self._executor, self._done = executor, done
 
     def run(
         self,
@@ -86,20 +71,12 @@ class Workers:
                 future.result()
 
 
-def _start(lifeline_end: Connection, done: Array[c_longlong]) -> None:
-    """Prepare a worker process."""
+def _prepare(done: Array[c_longlong]) -> None:
     global _done  # noqa: PLW0603 - an initializer has no other way to hand something to the tasks of its process
     _done = done
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it closes the lifeline
-    threading.Thread(target=_end_with_parent, args=(lifeline_end,), daemon=True).start()
     # PYTHIA and FastJet write banners that would run through a progress bar.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
-
-
-def _end_with_parent(lifeline_end: Connection) -> None:
-    lifeline_end.poll(None)  # nothing is ever sent: it returns when the other end is closed
-    os._exit(1)
 
 
 def _work(work: Callable[[Task, Callable[[int], None]], Result], task: Task, unit: int) -> Result:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from jec_assets.simulation import WorkerDiedError
-from jec_assets.simulation.workers import Workers
+from jec_assets.simulation.workers import unit_workers
 
 
 def square(task: int, report: Callable[[int], None]) -> int:
@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_results_come_in_order_and_progress_adds_up() -> None:
     heard: list[int] = []
-    with Workers(2, most_units=10) as workers:
+    with unit_workers(2, most_units=10) as workers:
         assert workers.run(square, [3, 1, 2], heard.append) == [9, 1, 4]
         assert heard[-1] == 6
         assert workers.run(square, [], heard.append) == []
@@ -54,12 +54,12 @@ def test_results_come_in_order_and_progress_adds_up() -> None:
 
 
 def test_a_dead_worker_is_an_error_with_a_remedy() -> None:
-    with Workers(1, most_units=1) as workers, pytest.raises(WorkerDiedError, match="fewer jobs"):
+    with unit_workers(1, most_units=1) as workers, pytest.raises(WorkerDiedError, match="fewer jobs"):
         workers.run(die, [1], lambda _: None)
 
 
 def test_an_error_in_a_worker_arrives() -> None:
-    with pytest.raises(ValueError, match="task 4 is bad"), Workers(1, most_units=1) as workers:
+    with pytest.raises(ValueError, match="task 4 is bad"), unit_workers(1, most_units=1) as workers:
         workers.run(complain, [4], lambda _: None)
 
 
@@ -71,7 +71,7 @@ def test_an_interruption_ends_the_processes_at_once(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Workers(2, most_units=2) as workers:
+    with pytest.raises(KeyboardInterrupt), unit_workers(2, most_units=2) as workers:
         workers.run(linger, pids, interrupt)
     assert time.monotonic() - started < 60
     assert not any(psutil.pid_exists(int(path.read_text())) for path in pids)
@@ -80,10 +80,10 @@ def test_an_interruption_ends_the_processes_at_once(tmp_path: Path) -> None:
 def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from jec_assets.simulation.workers import Workers\n"
+        "from jec_assets.simulation.workers import unit_workers\n"
         "from jec_assets_tests.simulation.test_workers import linger\n"
         "if __name__ == '__main__':\n"
-        "    with Workers(1, 1) as workers: workers.run(linger, [Path(sys.argv[1])], lambda _: None)\n"
+        "    with unit_workers(1, 1) as workers: workers.run(linger, [Path(sys.argv[1])], lambda _: None)\n"
     )
     (tmp_path / "parent.py").write_text(script)
     pid_file = tmp_path / "pid"
