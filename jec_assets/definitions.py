@@ -7,6 +7,7 @@ connected to or written when this is imported.
 import dagster as dg
 
 from jec_assets.defs import jets, onnx, reports, serving, trials
+from jec_assets.defs.families import families_with_assets
 from jec_assets.defs.jobs import jobs
 from jec_assets.defs.resources import resources
 from jec_assets.settings import Settings
@@ -15,13 +16,12 @@ from jec_assets.settings import Settings
 def build_defs(settings: Settings) -> dg.Definitions:
     """All definitions for these settings: the one place where they are assembled."""
     partitions = trials.trial_partitions(settings)
-    families = settings.families
     assets = [
         *jets.ASSETS,
-        *(asset for family in families for asset in trials.family_assets(family, partitions)),
-        *onnx.onnx_assets(families),
+        *(asset for family in families_with_assets(settings) for asset in trials.family_assets(family, partitions)),
+        *onnx.onnx_assets(settings),
         *serving.ASSETS,
-        *reports.best_model_assets(families),
+        *reports.best_model_assets(settings),
         *reports.ASSETS,
     ]
     return dg.Definitions(

@@ -4,6 +4,7 @@ import dagster as dg
 
 from jec_assets import serving
 from jec_assets.defs.alive import alive
+from jec_assets.defs.families import families_at_hand, families_with_assets
 from jec_assets.defs.jets import validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
@@ -14,14 +15,15 @@ from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import publish_releases
+from jec_assets.settings import Settings
 from jec_assets.storage import code_digest, digest_of
 
 CODE_VERSION = code_digest(serving)
 PROMOTED = "candidates_are_promoted"
 
 
-def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
-    """The model repository of these families."""
+def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The model repository; its lineage depends on which families there are."""
     repository_key = dg.AssetKey("onnx_repository")
 
     @dg.asset(
@@ -29,7 +31,7 @@ def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         group_name="serving",
         kinds={"onnx"},
         code_version=CODE_VERSION,
-        deps=[*(dg.AssetKey([family, "best_model"]) for family in families), validation_jets],
+        deps=[*(dg.AssetKey([family, "best_model"]) for family in families_with_assets(settings)), validation_jets],
         check_specs=[
             dg.AssetCheckSpec(
                 PROMOTED,
@@ -48,7 +50,7 @@ def onnx_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         validation = load_split(storage, "validation")
         policy = ReleasePolicy(Resampling(settings.bootstrap_resamples, settings.seed), InstanceSettings())
         releases = []
-        for family in families:
+        for family in families_at_hand(settings, storage):
             best = load_best(storage, family)
             candidate = Candidate(best, load_best_network(storage, best), load_best_description(storage, best))
             releases.append(release(repository, candidate, validation, policy))

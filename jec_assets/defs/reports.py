@@ -8,6 +8,7 @@ import polars as pl
 
 from jec_assets import evaluation, plots, reports
 from jec_assets.defs.alive import alive
+from jec_assets.defs.families import families_at_hand, families_with_assets
 from jec_assets.defs.metadata import report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
@@ -47,9 +48,9 @@ def _report_asset(*deps: str | dg.AssetKey) -> Callable[[Callable[..., dg.Materi
     return lambda compute: asset(alive(compute))
 
 
-def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
+def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     """The assets that read best models themselves: their lineage depends on which families there are."""
-    best_models = [dg.AssetKey([family, "best_model"]) for family in families]
+    best_models = [dg.AssetKey([family, "best_model"]) for family in families_with_assets(settings)]
 
     @dg.asset(
         group_name=GROUP,
@@ -58,10 +59,10 @@ def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         deps=["test_jets", *best_models],
     )
     @alive
-    def calibrated_test_jets(storage: StorageParam) -> dg.MaterializeResult:
+    def calibrated_test_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
         """Test jets with the correction of every family's best model: the table behind all reports."""
         test = load_split(storage, "test")
-        best = {family: load_best(storage, family) for family in families}
+        best = {family: load_best(storage, family) for family in families_at_hand(settings, storage)}
         networks = {family: load_best_network(storage, each) for family, each in best.items()}
         digests = {family: each.weights_digest for family, each in best.items()}
         table = publish_calibrated(storage, calibrate(test, networks), test.split.digest, digests)
@@ -70,8 +71,11 @@ def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
         )
 
     @_report_asset("test_jets", *best_models)
-    def search_report(context: dg.AssetExecutionContext, storage: StorageParam) -> dg.MaterializeResult:
+    def search_report(
+        context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+    ) -> dg.MaterializeResult:
         """What was tried, what it did to the loss, which trial was chosen, which one the study would have (Table 2)."""
+        families = families_at_hand(settings, storage)
         provenance = sources(storage, "search", families)
         test = load_split(storage, "test").packed
         tried = {family: candidates(storage, load_best(storage, family)) for family in families}
@@ -85,7 +89,7 @@ def best_model_assets(families: tuple[str, ...]) -> list[dg.AssetsDefinition]:
 @_report_asset("train_jets", "validation_jets", "test_jets")
 def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Which jets these are: counts per flavor, region and interval, spectra, the target (Fig. 1, 2)."""
-    provenance = sources(storage, "dataset", settings.families)
+    provenance = sources(storage, "dataset", families_at_hand(settings, storage))
     return _published(storage, describe_dataset({name: load_split(storage, name).table for name in SHARES}), provenance)
 
 
@@ -116,9 +120,10 @@ def resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
 @_report_asset("calibrated_test_jets")
 def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Parameters and multiply-accumulates of the best models beside their loss (Table 3)."""
-    provenance, table = sources(storage, "complexity", settings.families), load_calibrated(storage, settings.families)
+    families = families_at_hand(settings, storage)
+    provenance, table = sources(storage, "complexity", families), load_calibrated(storage, families)
     rows = []
-    for family in settings.families:
+    for family in families:
         best = load_best(storage, family)
         loss = float(jet_losses(table["target"].to_numpy(), table[f"log_factor_{family}"].to_numpy()).mean())
         rows.append(complexity(load_best_description(storage, best), best.parameters, loss))
@@ -133,10 +138,10 @@ def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
 )
 def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Everything on one page that needs nothing else, and the same numbers as JSON."""
-    published = [load(storage, name) for name in PAGE_REPORTS]
+    families, published = families_at_hand(settings, storage), [load(storage, name) for name in PAGE_REPORTS]
     for each in published:
-        require_current_report(storage, each, settings.families)
-    served = [load_release(storage, family) for family in settings.families]
+        require_current_report(storage, each, families)
+    served = [load_release(storage, family) for family in families]
     page = CalibrationPage(
         tuple(each.report for each in published),
         tuple(ServedModel(each.family, each.version, each.promoted, each.reason) for each in served),
@@ -169,8 +174,8 @@ def _resampling(settings: Settings) -> Resampling:
 def _on_calibrated(
     storage: Storage, settings: Settings, report: str, describe: Callable[[pl.DataFrame], Report]
 ) -> dg.MaterializeResult:
-    provenance = sources(storage, report, settings.families)
-    return _published(storage, describe(load_calibrated(storage, settings.families)), provenance)
+    families = families_at_hand(settings, storage)
+    return _published(storage, describe(load_calibrated(storage, families)), sources(storage, report, families))
 
 
 def _published(storage: Storage, report: Report, provenance: Mapping[str, JsonValue]) -> dg.MaterializeResult:

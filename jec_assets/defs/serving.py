@@ -6,6 +6,7 @@ import dagster as dg
 
 from jec_assets import serving
 from jec_assets.defs.alive import alive
+from jec_assets.defs.families import families_at_hand
 from jec_assets.defs.metadata import markdown_table, report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.dataset import load_split
@@ -37,7 +38,7 @@ def served_endpoint(
     """
     repository = ModelRepository(storage)
     endpoint = _endpoint(settings, repository)
-    models = repository.served(settings.families)
+    models = repository.served(families_at_hand(settings, storage))
     load(endpoint, models)
     jets = load_split(storage, "test").packed.slice(0, SELF_TEST_JETS)
     tests = [self_test(endpoint, repository, model, jets) for model in models]
@@ -59,11 +60,12 @@ def latency_benchmark(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
     """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
-    endpoint, provenance = load_endpoint(storage), sources(storage, "latency", settings.families)
+    families = families_at_hand(settings, storage)
+    endpoint, provenance = load_endpoint(storage), sources(storage, "latency", families)
     # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
-    load(endpoint, ModelRepository(storage).served(settings.families))
+    load(endpoint, ModelRepository(storage).served(families))
     plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)
-    latencies = measure(endpoint, settings.families, load_split(storage, "test").packed, plan, context.log.info)
+    latencies = measure(endpoint, families, load_split(storage, "test").packed, plan, context.log.info)
     report = latency_report(latencies)
     published = publish(storage, report, {**provenance, "endpoint": endpoint.url})
     return dg.MaterializeResult(

@@ -6,10 +6,9 @@ from jec_assets.defs.jets import train_jets, validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.dataset import load_split
-from jec_assets.jets.splits import load_split_record
 from jec_assets.models.families import Family, family_named
 from jec_assets.search.best import BestModel, publish_best
-from jec_assets.search.provenance import InputDigests, TrainingBudget, code_version
+from jec_assets.search.provenance import TrainingBudget, code_version, present_inputs
 from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
 from jec_assets.search.sampler import plan_trial, trial_key
 from jec_assets.search.study import Choice, choose_best
@@ -128,9 +127,7 @@ def _best_model(family: Family, trial_model: dg.AssetsDefinition) -> dg.AssetsDe
         description=f"The {family.title} of lowest validation loss among the trials made of the current jets and code.",
     )
     def best_model(storage: StorageParam) -> dg.MaterializeResult:
-        splits = [load_split_record(storage, name)[0] for name in ("train", "validation")]
-        current = InputDigests(splits[0].digest, splits[1].digest, splits[0].feature_set, code_version())
-        choice = choose_best(read_records(storage, family.name), current)
+        choice = choose_best(read_records(storage, family.name), present_inputs(storage))
         best = publish_best(storage, choice)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(best.weights_digest), metadata=_best_metadata(best, choice)

@@ -25,12 +25,14 @@ class Family:
     """A kind of network.
 
     name: its key in storage, assets and columns. title: as people write it. published: the optimum of the published
-    study, an instance of the class of hyperparameters that the family is built from.
+    study, an instance of the class of hyperparameters that the family is built from. costly: its training takes hours
+    on a CPU, so that only the job `calibration_full` trains it.
     """
 
     name: str
     title: str
     published: Hyperparameters
+    costly: bool = False
 
     @property
     def hyperparameters(self) -> type[Hyperparameters]:

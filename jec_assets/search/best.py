@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from jec_assets.search.provenance import InputDigests
+from jec_assets.search.provenance import InputDigests, present_inputs
 
 if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
@@ -58,6 +58,11 @@ def publish_best(storage: Storage, choice: Choice) -> BestModel:
 def load_best(storage: Storage, family: str) -> BestModel:
     """The frozen choice; ArtifactMissingError where `best_model` was not materialized."""
     return BestModel.model_validate(storage.read_json(_key(family)))
+
+
+def has_current_best(storage: Storage, family: str) -> bool:
+    """Whether a family's frozen choice is of the present jets, features and code."""
+    return storage.exists(_key(family)) and load_best(storage, family).inputs == present_inputs(storage)
 
 
 def load_best_network(storage: Storage, best: BestModel) -> JetNetwork:

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
+from jec_assets.jets.splits import load_split_record
 from jec_assets.storage import code_digest
+
+if TYPE_CHECKING:
+    from jec_assets.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class TrainingBudget:
     epochs: int
     batch_size: int
     seed: int
+
+
+def present_inputs(storage: Storage) -> InputDigests:
+    """The digests of the published splits and of this code; ArtifactMissingError where a split was not materialized."""
+    (training, _), (validation, _) = load_split_record(storage, "train"), load_split_record(storage, "validation")
+    return InputDigests(training.digest, validation.digest, training.feature_set, code_version())
 
 
 @cache

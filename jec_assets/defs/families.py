@@ -1,0 +1,30 @@
+"""Which model families there are assets of, and which of them an asset takes up.
+
+Belongs here: the two rules. `calibration` trains the families of JEC_FAMILIES; costly ones are trained by
+`calibration_full` alone, and from then on stand in every report, until the jets, the features or the code change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jec_assets.models.families import FAMILIES
+from jec_assets.search.best import has_current_best
+
+if TYPE_CHECKING:
+    from jec_assets.settings import Settings
+    from jec_assets.storage import Storage
+
+
+def families_with_assets(settings: Settings) -> tuple[str, ...]:
+    """The families of the settings, then the costly ones of the registry."""
+    return (*settings.families, *_costly(settings))
+
+
+def families_at_hand(settings: Settings, storage: Storage) -> tuple[str, ...]:
+    """The families of the settings, and each costly one that has a best model of the present jets and code."""
+    return (*settings.families, *(name for name in _costly(settings) if has_current_best(storage, name)))
+
+
+def _costly(settings: Settings) -> tuple[str, ...]:
+    return tuple(name for name, family in FAMILIES.items() if family.costly and name not in settings.families)
