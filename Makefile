@@ -42,7 +42,7 @@ FETCH_LIBPYTHON = ( name=$$($(BIN)/python -c 'import sys; print("libpython%d.%d"
 	( cd $$folder && apt-get download -qq $$name && dpkg-deb -x $${name}_*.deb . ) && \
 	cp -L $$folder/usr/lib/*/$$name.so.1.0 .venv/lib/; rm -rf $$folder ) || true
 
-.PHONY: help install demo dev stop test lint clean
+.PHONY: help install demo dev stop test lint bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -88,5 +88,18 @@ lint: install ## Style, types and the order of packages
 test: install ## The whole test suite
 	@pytest
 
-clean: stop ## Remove .venv and everything that runs made
-	@rm -rf .venv var
+# What the claims of benchmarks/ compare with, in an environment of its own.
+CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver
+
+bench: install .bench/installed ## Measure the training against its peers, a line and a ratio each (about ten minutes)
+	@for claim in $(CLAIMS); do python -m benchmarks.$$claim; done
+
+.bench/installed: benchmarks/constraints.txt
+	@test -x .bench/bin/python || $(PYTHON) -m venv .bench
+	@echo "Installing the peers ..."
+	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< $(TORCH)
+	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< weaver-core
+	@touch $@
+
+clean: stop ## Remove .venv, .bench and everything that runs made
+	@rm -rf .venv .bench var
