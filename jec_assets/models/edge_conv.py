@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import torch
 from torch import Tensor, nn
 
 from jec_assets.models.edge_training import EdgeLayers
 from jec_assets.models.edges import edge_mean_in_evaluation, edge_mean_in_training, edge_mean_of_slots
+from jec_assets.models.row_norm import RowNorm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,40 +23,11 @@ if TYPE_CHECKING:
     from jec_assets.models.neighbors import Graph
 
 
-class RowNorm(nn.BatchNorm1d):
-    """Batch normalization of rows (rows, units), with fixed moments where a batch has one row and hence no variance."""
-
-    momentum: float
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """(rows, units) to the same, normalized."""
-        if self.training and len(rows) > 1:
-            return super().forward(rows)
-        scale, shift = self.folded()
-        return rows * scale + shift
-
-    @torch.no_grad()
-    def track(self, mean: Tensor, variance: Tensor, rows: int) -> None:
-        """Move the fixed moments towards those of a batch of so many rows, whose variance is the biased one."""
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
-        self.num_batches_tracked += 1
-
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Factor and summand (units,) that normalize by the fixed moments."""
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        return scale, self.bias - self.running_mean * scale
-
-
 class EdgeConv(nn.Module):
     """One block: layers on every edge, their mean over a particle's neighbors, and a shortcut around them."""
 
     def __init__(self, width: int, units: int, layers: int) -> None:
         super().__init__()
-        self.units = units
         widths = (2 * width, *[units] * (layers - 1))
         linears = nn.ModuleList(nn.Linear(inputs, units, bias=False) for inputs in widths)
         self.linears = cast("Sequence[nn.Linear]", linears)
@@ -70,8 +41,6 @@ class EdgeConv(nn.Module):
         if not self.training:
             own, other, folded = self._folded(rows)
             return self._joined(rows, edge_mean_in_evaluation(graph, own, other, folded))
-        if len(graph.edges) == 0:
-            return self._joined(rows, rows.new_zeros(len(rows), self.units))
         layers = EdgeLayers(
             tuple(norm.weight for norm in self.norms),
             tuple(norm.bias for norm in self.norms),
@@ -80,7 +49,7 @@ class EdgeConv(nn.Module):
         )
         mean, moments = edge_mean_in_training(graph, *self._parts(rows), layers)
         for norm, batch_mean, batch_variance in zip(self.norms, moments.mean, moments.variance, strict=True):
-            norm.track(batch_mean, batch_variance, len(graph.edges))
+            norm.track(batch_mean, batch_variance, moments.rows)
         return self._joined(rows, mean)
 
     def forward_slots(self, rows: Tensor, neighbors: Tensor, share: Tensor) -> Tensor:

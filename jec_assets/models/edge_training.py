@@ -14,6 +14,9 @@ keep it low; none changes a result beyond rounding.
 - y_1 is gathered anew where it is needed; of other layers y is kept, and what follows from y is computed again.
 - The gradient of every layer is written over the top layer's y.
 
+The batch is that of all processes that train together, and so are its moments: each adds the sums over its own edges,
+one exchange a layer forward and one backward. A process without edges takes part like any other.
+
 Derivatives of BN as in S. Ioffe, C. Szegedy, "Batch normalization", arXiv:1502.03167, Section 3: with
 o = gamma z + beta, z = (y - mean) / sigma and averages over edges, dL/dy = s (dL/do - <dL/do> - z <dL/do z>).
 """
@@ -26,6 +29,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from jec_assets.models.group import Moments, joined_moments, size, sum_over_processes
 from jec_assets.models.segments import plain_segment_sum
 
 if TYPE_CHECKING:
@@ -68,10 +72,15 @@ class _Sums:
         self.rows += rows.sum(0)
         self.products += torch.mul(rows, others, out=spare).sum(0)
 
+    def moments(self, edges: int) -> Moments:
+        """Of rows that were multiplied by themselves; 0 without edges."""
+        mean = self.rows / max(edges, 1)
+        return Moments(edges, mean, (self.products / max(edges, 1) - mean * mean).clamp(min=0))
+
 
 @dataclass(frozen=True)
 class _NormGradient:
-    """Derivatives by gamma and beta; dL/dy is s (dL/do + slope y + offset)."""
+    """Derivatives by gamma and beta of this process's part; dL/dy is s (dL/do + slope y + offset)."""
 
     gamma: Tensor
     beta: Tensor
@@ -94,22 +103,22 @@ class _Norm:
         self.gamma, self.beta = gamma, beta
         self.sign = torch.where(gamma < 0, -1.0, 1.0).to(gamma.dtype)
 
-    def settle(self, sums: _Sums, edges: int, epsilon: float) -> Tensor:
-        """Set the moments from sums of y and of its squares; returns the variance."""
-        mean = sums.rows / edges
-        variance = (sums.products / edges - mean * mean).clamp(min=0).to(self.gamma.dtype)
+    def settle(self, mean: Tensor, variance: Tensor, epsilon: float) -> None:
+        """Set the moments of y."""
         self.mean = mean.to(self.gamma.dtype)
-        self.inverse_sigma = (variance + epsilon).rsqrt()
+        self.inverse_sigma = (variance.to(self.gamma.dtype) + epsilon).rsqrt()
         self.scale = (self.gamma.abs() * self.inverse_sigma).clamp(min=SMALLEST_SCALE)
         self.threshold = self.mean - self.beta / self.scale
-        return variance
 
-    def gradient(self, sums: _Sums, edges: int) -> _NormGradient:
-        """From sums of dL/do and of dL/do y."""
-        total = sums.rows.to(self.mean.dtype)
-        along = (self.inverse_sigma * (sums.products - self.mean * sums.rows)).to(self.mean.dtype)
-        slope = -self.inverse_sigma * along / edges
-        return _NormGradient(self.sign * along, total, slope, -total / edges - self.mean * slope)
+    def gradient(self, sums: _Sums, edges: float) -> _NormGradient:
+        """From this process's sums of dL/do and of dL/do y, and the number of edges of all."""
+        along = self.inverse_sigma * (sums.products - self.mean * sums.rows)
+        own = torch.stack([sums.rows, along])
+        total, along = sum_over_processes(own).to(self.mean.dtype)
+        own_total, own_along = own.to(self.mean.dtype)
+        slope = -self.inverse_sigma * along / max(edges, 1)
+        offset = -total / max(edges, 1) - self.mean * slope
+        return _NormGradient(self.sign * own_along, own_total, slope, offset)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,7 @@ class EdgeTraining:
     def __init__(self, graph: Graph, own: Tensor, other: Tensor, layers: EdgeLayers) -> None:
         self._graph, self._edges = graph, graph.edges
         self._epsilon = layers.epsilon
+        self._all_edges = float(len(self._edges))
         self._norms = [_Norm(gamma, beta) for gamma, beta in zip(layers.gammas, layers.betas, strict=True)]
         self._top = len(self._norms) - 1
         self._weights = [
@@ -145,14 +155,15 @@ class EdgeTraining:
         self._tops, self._active = torch.empty_like(self._own), torch.empty_like(self._own)
         self._parts = _parts(self._edges, self._own)
 
-    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean over each particle's edges, (particles, units); means and variances of y, (layers, units)."""
+    def forward(self) -> tuple[Tensor, Moments]:
+        """The mean over each particle's edges, (particles, units); each layer's moments of y, (layers, units)."""
         means, variances = [], []
         for layer, norm in enumerate(self._norms):
             sums, shift = self._climb(layer) if layer else (self._first_sums(), self._first_shift)
-            variances.append(norm.settle(sums, len(self._edges), self._epsilon))
-            means.append(norm.sign * (norm.mean + shift))
-        return self._mean_over_edges(), torch.stack(means), torch.stack(variances)
+            mean, variance = self._settle(norm, sums, shift)
+            means.append(norm.sign * mean)
+            variances.append(variance)
+        return self._mean_over_edges(), Moments(self._all_edges, torch.stack(means), torch.stack(variances))
 
     def backward(self, gradient: Tensor) -> EdgeGradients:
         """From the gradient of the mean, (particles, units). RuntimeError the second time, as it writes over y."""
@@ -163,10 +174,10 @@ class EdgeTraining:
         sums = self._top_sums(per_edge)
         norms, weights = [], []
         for layer in range(self._top, 0, -1):
-            norms.append(self._norms[layer].gradient(sums, len(self._edges)))
+            norms.append(self._norms[layer].gradient(sums, self._all_edges))
             weight, sums = self._descend(layer, norms[-1], per_edge)
             weights.append(weight)
-        norms.append(self._norms[0].gradient(sums, len(self._edges)))
+        norms.append(self._norms[0].gradient(sums, self._all_edges))
         own, other = self._to_particles(norms[-1], per_edge)
         norms.reverse()
         weights.reverse()
@@ -174,6 +185,18 @@ class EdgeTraining:
         return EdgeGradients(
             own, other, tuple(norm.gamma for norm in norms), tuple(norm.beta for norm in norms), tuple(weights)
         )
+
+    def _settle(self, norm: _Norm, sums: _Sums, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Give a layer its moments of y, shifted as here; returns those of y without its shift."""
+        moments = sums.moments(len(self._edges))
+        if size() == 1:
+            norm.settle(moments.mean, moments.variance, self._epsilon)
+            return norm.mean + shift, moments.variance.to(shift.dtype)
+        # Every process shifts by means of its own edges.
+        joined = joined_moments(len(self._edges), moments.mean + shift, moments.variance)
+        norm.settle(joined.mean - shift, joined.variance, self._epsilon)
+        self._all_edges = joined.rows
+        return joined.mean.to(shift.dtype), joined.variance.to(shift.dtype)
 
     def _rows(self, layer: int, part: _Part) -> Tensor:
         """A layer's y of a part; the first layer's lies in `gathered` and has used `spare`."""
@@ -202,7 +225,7 @@ class EdgeTraining:
         for part in self._parts:
             torch.maximum(self._rows(layer - 1, part), below.threshold, out=part.spare)
             rows = torch.mm(part.spare, folded, out=stored[part.edges])
-            if part is self._parts[0]:
+            if part is self._parts[0] and len(rows):
                 pivot = rows.mean(0)
             rows -= pivot
             sums.add(rows, rows, part.spare)

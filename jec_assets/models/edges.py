@@ -10,7 +10,6 @@ y_(l+1) = W_(l+1) a_l, and the mean of the last a over each particle's edges, 0 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from jec_assets.models.edge_training import EdgeLayers, EdgeTraining
+from jec_assets.models.group import Moments
 from jec_assets.models.segments import segment_mean
 
 if TYPE_CHECKING:
@@ -31,25 +31,17 @@ if TYPE_CHECKING:
         computation: EdgeTraining
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Mean and (biased) variance over all edges of each layer's y, (layers, units) each."""
-
-    mean: Tensor
-    variance: Tensor
-
-
 class _EdgeMean(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: _Context, graph: Graph, epsilon: float, own: Tensor, other: Tensor, *parameters: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
         count = (len(parameters) + 1) // 3
         gammas, betas, weights = parameters[:count], parameters[count : 2 * count], parameters[2 * count :]
         ctx.computation = EdgeTraining(graph, own, other, EdgeLayers(gammas, betas, weights, epsilon))
-        mean, moment_means, moment_variances = ctx.computation.forward()
-        ctx.mark_non_differentiable(moment_means, moment_variances)
-        return mean, moment_means, moment_variances
+        mean, moments = ctx.computation.forward()
+        ctx.mark_non_differentiable(moments.mean, moments.variance)
+        return mean, moments.mean, moments.variance, moments.rows
 
     @staticmethod
     @once_differentiable
@@ -59,14 +51,15 @@ class _EdgeMean(torch.autograd.Function):
 
 
 def edge_mean_in_training(graph: Graph, own: Tensor, other: Tensor, layers: EdgeLayers) -> tuple[Tensor, Moments]:
-    """The mean over each particle's edges, (particles, units), with BN by this batch's own moments, and those moments.
+    """The mean over each particle's edges, (particles, units), with BN by the batch's own moments, and those moments.
 
-    own, other: (particles, units). There must be an edge. The result can be differentiated once.
+    own, other: (particles, units). The moments are those of each layer's y over the edges of the whole batch, of all
+    processes that hold parts of it: mean and variance (layers, units). The result can be differentiated once.
     """
     parameters = (*layers.gammas, *layers.betas, *layers.weights)
     results = _EdgeMean.apply(graph, layers.epsilon, own, other, *parameters)  # type: ignore[no-untyped-call]
-    mean, moment_means, moment_variances = results
-    return mean, Moments(moment_means, moment_variances)
+    mean, moment_means, moment_variances, edges = results
+    return mean, Moments(edges, moment_means, moment_variances)
 
 
 def edge_mean_in_evaluation(

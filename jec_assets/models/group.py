@@ -9,6 +9,7 @@ nothing here costs or changes anything.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,6 +40,31 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
         return tensor
     summed: Tensor = _Sum.apply(tensor)  # type: ignore[no-untyped-call]
     return summed
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of some rows: their number, and mean and (biased) variance of each column."""
+
+    rows: float
+    mean: Tensor
+    variance: Tensor
+
+
+@torch.no_grad()
+def joined_moments(rows: int, mean: Tensor, variance: Tensor) -> Moments:
+    """The moments of all processes' rows from those of each process's own; one that has none gives any finite ones.
+
+    T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance", The American Statistician
+    37 (1983) 242. In double precision, where the sums don't cancel.
+    """
+    mean, variance = mean.double(), variance.double()
+    sums, squares = rows * mean, rows * (variance + mean.square())
+    count = torch.full_like(mean[:1], rows)
+    joined = sum_over_processes(torch.cat([sums, squares, count]))
+    total = float(joined[-1])
+    joined_mean, mean_square = (joined[:-1] / max(total, 1.0)).chunk(2)
+    return Moments(total, joined_mean, (mean_square - joined_mean.square()).clamp(min=0))
 
 
 class _Sum(torch.autograd.Function):

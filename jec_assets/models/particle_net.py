@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from jec_assets.models.complexity import STEM_UNITS
-from jec_assets.models.edge_conv import EdgeConv, RowNorm
+from jec_assets.models.edge_conv import EdgeConv
 from jec_assets.models.neighbors import Arrangement
 from jec_assets.models.network import JetNetwork, head
+from jec_assets.models.row_norm import RowNorm
 from jec_assets.models.segments import segment_mean
 from jec_assets.models.slots import Slots
 
