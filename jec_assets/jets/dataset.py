@@ -1,7 +1,7 @@
 """The jets of a split, in memory: features packed for a network, spectators as a table.
 
-Belongs here: gathering a split's rows from the filtered files. Does not belong here: batches and shuffling
-(`jec_assets.training.loader`).
+Belongs here: gathering a split's rows from the filtered files. Does not belong here: a copy on disk for training
+(`cache.py`), batches and shuffling (`jec_assets.training.loader`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from jec_assets.jets.features import FeatureSet, feature_set_named
 from jec_assets.jets.filtering import FOLDER, SPECTATORS
+from jec_assets.jets.labels import JetLabels
 from jec_assets.jets.packed import PackedJets, concatenate
 from jec_assets.jets.splits import Split, SplitName, load_split_record
 
@@ -69,6 +70,13 @@ def pack(jets: pa.Table, features: FeatureSet) -> PackedJets:
         particles[:, column] = values.flatten().to_numpy()
     per_jet = [_flat(jets, f"jet_{name}") for name in features.jet_names]
     return PackedJets(particles, offsets, np.stack(per_jet, axis=1), _flat(jets, "target"))
+
+
+def labels(jets: pa.Table) -> JetLabels:
+    """Labels of the rows of a filtered file."""
+    return JetLabels(
+        *(_flat(jets, name) for name in ("run", "lumi", "event", "flavor", "genJetPt", "genJetEta", "eventWeight"))
+    )
 
 
 def _flat(jets: pa.Table, name: str) -> NDArray[Any]:

@@ -1,6 +1,6 @@
-"""The hash of an event's identity, which decides the split of its jets.
+"""The hash of an event's identity, which decides the split of its jets, and that of a jet's, which decides their order.
 
-Belongs here: that one function, so that files written years apart agree on it. It never changes.
+Belongs here: those two functions, so that files written years apart agree on them. They never change.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ def event_hash(run: NDArray[Any], lumi: NDArray[Any], event: NDArray[Any]) -> ND
     for part in (run, lumi, event):
         value = _mix(value ^ _mix(np.asarray(part).astype(np.uint64)))
     return value
+
+
+def jet_hash(event: NDArray[np.uint64], rank: NDArray[Any]) -> NDArray[np.uint64]:
+    """A uniform 64-bit hash of a jet's identity, uint64 (jets,): its event's hash and its rank in the event.
+
+    Uniform also where event hashes are not: those of a split come from a part of their range.
+    """
+    return _mix(event ^ _mix(np.asarray(rank).astype(np.uint64)))
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:

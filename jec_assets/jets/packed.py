@@ -25,7 +25,7 @@ class PackedJets:
     """Features and target of some jets, unpadded, in physical units (not standardized).
 
     particles: float32 (particles of all jets, particle features)
-    offsets: int64 (jets + 1,), offsets[0] == 0, every jet has at least one particle
+    offsets: int64 (jets + 1,), offsets[0] == 0; a jet without particles has two equal ones
     jets: float32 (jets, jet features)
     target: float32 (jets,), log(genJetPt / jetPt)
     """
@@ -44,12 +44,19 @@ class PackedJets:
         return np.diff(self.offsets)
 
     def take(self, indices: NDArray[np.integer]) -> PackedJets:
-        """The jets at `indices`, in that order; particles are gathered in one vectorized pass."""
-        counts = self.counts[indices]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        shift = np.repeat(self.offsets[indices] - offsets[:-1], counts)
-        rows = np.arange(offsets[-1]) + shift
-        return PackedJets(self.particles[rows], offsets, self.jets[indices], self.target[indices])
+        """The jets at `indices` (0 and up), in that order; particles are gathered in one vectorized pass."""
+        starts = self.offsets[indices]
+        counts = self.offsets[indices + 1] - starts
+        offsets = np.zeros(len(indices) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        rows = np.repeat(starts - offsets[:-1], counts)
+        rows += np.arange(offsets[-1])
+        # np.take copies whole rows, twice as fast as indexing with brackets.
+        particles, jets, target = (
+            np.take(values, places, axis=0)
+            for values, places in ((self.particles, rows), (self.jets, indices), (self.target, indices))
+        )
+        return PackedJets(particles, offsets, jets, target)
 
     def slice(self, start: int, stop: int) -> PackedJets:
         """Jets start to stop (half-open), as views where NumPy gives views."""
