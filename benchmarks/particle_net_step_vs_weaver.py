@@ -1,0 +1,164 @@
+"""A training step of the published ParticleNet, against weaver-core's.
+
+`python -m benchmarks.particle_net_step_vs_weaver`: 256 jets with up to 64 particles (35 on average), one thread. Ours
+computes the real particles; weaver-core gets the jets padded to 64, with a mask, as its loader would give them, and
+computes all slots. Its option `trim` is off: in training it drops particles at random. The head takes the jet features
+too, which weaver-core's does not, so on both sides it is a plain stack of torch's layers.
+
+Both start from the same weights and moments. What they compute is compared in evaluation, on jets of more than k
+particles: in smaller ones weaver-core's graph connects particles with padding. Its distances are in single precision,
+which chooses another neighbor in a few jets of a thousand, so one jet in a hundred may differ. In training weaver-core
+counts padding in the moments, so there the outputs cannot be equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.jets import (
+    JET_FEATURES,
+    PARTICLE_FEATURES,
+    POINTS,
+    copy_weights,
+    padded,
+    synthetic_jets,
+    tensors,
+    training_step,
+)
+from benchmarks.rounds import Arrays, Claim, Side, load_arrays, run, save_arrays
+
+if TYPE_CHECKING:
+    from jec_assets.models.network import JetNetwork
+
+JETS, SLOTS = 256, 64
+NEIGHBORS, BLOCKS, LAYERS, UNITS, HEAD = 16, 3, 3, 50, (200, 200, 200)
+DROPOUT = 0.0116
+STEM = 32
+
+
+def prepare(folder: Path) -> None:
+    """Jets, and the weights and moments of a network that has seen some."""
+    import torch
+
+    torch.manual_seed(1)
+    network = _published().train()
+    with torch.no_grad():
+        for seed in range(2, 12):
+            seen = tensors(synthetic_jets(JETS, SLOTS, seed))
+            network(seen["particles"], seen["offsets"], seen["jets"])
+    save_arrays(folder / "weights.npz", {name: value.numpy() for name, value in network.state_dict().items()})
+    save_arrays(folder / "jets.npz", synthetic_jets(JETS, SLOTS, seed=1))
+
+
+def ours(folder: Path) -> Side:
+    """The project's network on packed jets."""
+    import torch
+
+    network = _published()
+    copy_weights(network, load_arrays(folder / "weights.npz"))
+    jets = tensors(load_arrays(folder / "jets.npz"))
+    inputs = (jets["particles"], jets["offsets"], jets["jets"])
+    step = training_step(network, inputs, jets["target"])
+
+    def work() -> int:
+        network.train()
+        step()
+        return JETS
+
+    def results() -> Arrays:
+        with torch.no_grad():
+            return {"outputs": network.eval()(*inputs)[:, 0].numpy(), "counts": jets["offsets"].diff().numpy()}
+
+    return Side(work, results)
+
+
+def peer(folder: Path) -> Side:
+    """weaver-core's network on padded jets."""
+    import torch
+    from torch import Tensor, nn
+    from weaver.nn.model.ParticleNet import FeatureConv, ParticleNet
+
+    class Weaver(nn.Module):
+        """Stem, ParticleNet without its own head, then the head."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = FeatureConv(PARTICLE_FEATURES, STEM)
+            self.body = ParticleNet(
+                input_dims=STEM,
+                num_classes=1,
+                conv_params=[(NEIGHBORS, (UNITS,) * LAYERS)] * BLOCKS,
+                fc_params=[(units, DROPOUT) for units in HEAD],
+                use_fusion=False,
+                use_fts_bn=False,
+                use_counts=True,
+                trim=False,
+            )
+            self.body.fc = nn.Identity()
+            layers: list[nn.Module] = []
+            for width, units in zip((UNITS + JET_FEATURES, *HEAD), HEAD, strict=False):
+                layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(DROPOUT)]
+            self.head = nn.Sequential(*layers, nn.Linear(HEAD[-1], 1))
+
+        def forward(self, particles: Tensor, mask: Tensor, jets: Tensor) -> Tensor:
+            """As weaver-core's ParticleNetTagger puts the parts together."""
+            rows = self.stem(particles * mask) * mask
+            means = self.body(particles[:, list(POINTS)], rows, mask)
+            output: Tensor = self.head(torch.cat([means, jets], dim=1))
+            return output
+
+    network = Weaver()
+    copy_weights(network, _in_weavers_names(load_arrays(folder / "weights.npz")))
+    arrays = load_arrays(folder / "jets.npz")
+    jets = tensors(arrays)
+    dense, real = padded(arrays, SLOTS)
+    inputs = (torch.from_numpy(dense), torch.from_numpy(real), jets["jets"])
+    step = training_step(network, inputs, jets["target"])
+
+    def work() -> int:
+        network.train()
+        step()
+        return JETS
+
+    def results() -> Arrays:
+        with torch.no_grad():
+            return {"outputs": network.eval()(*inputs)[:, 0].numpy()}
+
+    return Side(work, results)
+
+
+def check(ours: Arrays, peer: Arrays) -> None:
+    """Outputs in evaluation: equal to 1e-5 of their spread in 99 of 100 jets of more than k particles."""
+    clean = ours["counts"] > NEIGHBORS
+    differences = np.abs(ours["outputs"] - peer["outputs"])[clean]
+    tolerance = 1e-5 * max(1.0, float(ours["outputs"].std()))
+    assert clean.sum() > 0.8 * len(clean), "too few jets to compare"
+    assert np.quantile(differences, 0.99) < tolerance, f"outputs differ by {np.sort(differences)[-5:]}"
+
+
+def _published() -> JetNetwork:
+    from jec_assets.models.families import FAMILIES
+    from jec_assets.models.inputs import NetworkInputs
+
+    return FAMILIES["particle_net"].published.build(NetworkInputs(PARTICLE_FEATURES, JET_FEATURES, POINTS))
+
+
+def _in_weavers_names(weights: Arrays) -> dict[str, NDArray[Any]]:
+    """Ours by the names that weaver-core has for them."""
+    renamed = {}
+    for name, values in weights.items():
+        theirs = name.replace("stem.", "stem.conv.").replace("blocks.", "body.edge_convs.")
+        for part, their_part in ((".linears.", ".convs."), (".norms.", ".bns.")):
+            theirs = theirs.replace(part, their_part)
+        renamed[theirs.replace(".shortcut.0.", ".sc.").replace(".shortcut.1.", ".sc_bn.")] = values
+    return renamed
+
+
+CLAIM = Claim("particle_net_step_vs_weaver", prepare, ours, peer, check, rounds=7)
+
+if __name__ == "__main__":
+    run(CLAIM)
