@@ -10,12 +10,14 @@ that nothing points to.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.metadata
 import json
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from upath import UPath
 
+SECONDS_UNTIL_ABANDONED = 86_400.0
 DIGEST_LENGTH = 32  # hexadecimal digits kept of a SHA-256: 128 bits, and names people can still compare by eye
 
 
@@ -108,7 +111,10 @@ class Storage:
         """The root as a path."""
         from upath import UPath
 
-        return UPath(self.root) if "://" in self.root else UPath(Path(self.root).absolute())
+        if self.is_local:
+            return UPath(self.root if "://" in self.root else Path(self.root).absolute())
+        # s3fs would answer from its memory of a listing, which misses what other processes publish.
+        return UPath(self.root, use_listings_cache=False, skip_instance_cache=True)
 
     @property
     def is_local(self) -> bool:
@@ -219,6 +225,7 @@ def move_atomically(source: Path, target: Path) -> None:
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A stream to a hidden neighbor of `path`, renamed to it when all is written and synced to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -227,6 +234,23 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed writers of this file left; a living one has written within the day."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if time.time() - part.stat().st_mtime > SECONDS_UNTIL_ABANDONED:
+            part.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the new name survive a loss of power, so that a pointer never does without what it points to."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.models.families import FAMILIES
+from jec_assets.reports.sources import Present
 from jec_assets.search.best import has_current_best
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ def families_with_assets(settings: Settings) -> tuple[str, ...]:
 def families_at_hand(settings: Settings, storage: Storage) -> tuple[str, ...]:
     """The families of the settings, and each costly one that has a best model of the present jets and code."""
     return (*settings.families, *(name for name in _costly(settings) if has_current_best(storage, name)))
+
+
+def present_of(settings: Settings, storage: Storage) -> Present:
+    """What reports are made of, with these settings."""
+    resampling = Resampling(settings.bootstrap_resamples, settings.seed)
+    return Present(storage, families_at_hand(settings, storage), resampling)
 
 
 def _costly(settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from jec_assets import evaluation, plots, reports
 from jec_assets.defs.alive import alive
-from jec_assets.defs.families import families_at_hand, families_with_assets
+from jec_assets.defs.families import families_at_hand, families_with_assets, present_of
 from jec_assets.defs.metadata import report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
@@ -25,10 +25,10 @@ from jec_assets.reports.dataset import dataset_report as describe_dataset
 from jec_assets.reports.flavor import flavor_report as describe_flavor
 from jec_assets.reports.loss import loss_report as describe_loss
 from jec_assets.reports.publishing import PublishedReport, load, publish
-from jec_assets.reports.report import JsonValue, Report
+from jec_assets.reports.report import JsonValue, Report, report_asset
 from jec_assets.reports.resolution import resolution_report as describe_resolution
 from jec_assets.reports.search import search_report as describe_search
-from jec_assets.reports.sources import PAGE_REPORTS, report_asset, require_current_report, sources
+from jec_assets.reports.sources import PAGE_REPORTS, require_current_report, sources
 from jec_assets.search.best import load_best, load_best_description, load_best_network
 from jec_assets.serving.served import load_endpoint, load_release
 from jec_assets.settings import Settings
@@ -75,10 +75,10 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
     ) -> dg.MaterializeResult:
         """What was tried, what it did to the loss, which trial was chosen, which one the study would have (Table 2)."""
-        families = families_at_hand(settings, storage)
-        provenance = sources(storage, "search", families)
+        present = present_of(settings, storage)
+        provenance = sources("search", present)
         test = load_split(storage, "test").packed
-        tried = {family: candidates(storage, load_best(storage, family)) for family in families}
+        tried = {family: candidates(storage, load_best(storage, family)) for family in present.families}
         trials = {family: evaluate_trials(storage, each, test, context.log.info) for family, each in tried.items()}
         standard = float(jet_losses(test.target, 0.0 * test.target).mean())
         return _published(storage, describe_search(trials, standard), provenance)
@@ -89,7 +89,7 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 @_report_asset("train_jets", "validation_jets", "test_jets")
 def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Which jets these are: counts per flavor, region and interval, spectra, the target (Fig. 1, 2)."""
-    provenance = sources(storage, "dataset", families_at_hand(settings, storage))
+    provenance = sources("dataset", present_of(settings, storage))
     return _published(storage, describe_dataset({name: load_split(storage, name).table for name in SHARES}), provenance)
 
 
@@ -120,10 +120,10 @@ def resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
 @_report_asset("calibrated_test_jets")
 def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Parameters and multiply-accumulates of the best models beside their loss (Table 3)."""
-    families = families_at_hand(settings, storage)
-    provenance, table = sources(storage, "complexity", families), load_calibrated(storage, families)
+    present = present_of(settings, storage)
+    provenance, table = sources("complexity", present), load_calibrated(storage, present.families)
     rows = []
-    for family in families:
+    for family in present.families:
         best = load_best(storage, family)
         loss = float(jet_losses(table["target"].to_numpy(), table[f"log_factor_{family}"].to_numpy()).mean())
         rows.append(complexity(load_best_description(storage, best), best.parameters, loss))
@@ -138,10 +138,10 @@ def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
 )
 def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Everything on one page that needs nothing else, and the same numbers as JSON."""
-    families, published = families_at_hand(settings, storage), [load(storage, name) for name in PAGE_REPORTS]
+    present, published = present_of(settings, storage), [load(storage, name) for name in PAGE_REPORTS]
     for each in published:
-        require_current_report(storage, each, families)
-    served = [load_release(storage, family) for family in families]
+        require_current_report(each, present)
+    served = [load_release(storage, family) for family in present.families]
     page = CalibrationPage(
         tuple(each.report for each in published),
         tuple(ServedModel(each.family, each.version, each.promoted, each.reason) for each in served),
@@ -174,8 +174,8 @@ def _resampling(settings: Settings) -> Resampling:
 def _on_calibrated(
     storage: Storage, settings: Settings, report: str, describe: Callable[[pl.DataFrame], Report]
 ) -> dg.MaterializeResult:
-    families = families_at_hand(settings, storage)
-    return _published(storage, describe(load_calibrated(storage, families)), sources(storage, report, families))
+    present = present_of(settings, storage)
+    return _published(storage, describe(load_calibrated(storage, present.families)), sources(report, present))
 
 
 def _published(storage: Storage, report: Report, provenance: Mapping[str, JsonValue]) -> dg.MaterializeResult:

@@ -6,7 +6,7 @@ import dagster as dg
 
 from jec_assets import serving
 from jec_assets.defs.alive import alive
-from jec_assets.defs.families import families_at_hand
+from jec_assets.defs.families import families_at_hand, present_of
 from jec_assets.defs.metadata import markdown_table, report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.dataset import load_split
@@ -60,12 +60,12 @@ def latency_benchmark(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
     """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
-    families = families_at_hand(settings, storage)
-    endpoint, provenance = load_endpoint(storage), sources(storage, "latency", families)
+    present = present_of(settings, storage)
+    endpoint, provenance = load_endpoint(storage), sources("latency", present)
     # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
-    load(endpoint, ModelRepository(storage).served(families))
+    load(endpoint, ModelRepository(storage).served(present.families))
     plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)
-    latencies = measure(endpoint, families, load_split(storage, "test").packed, plan, context.log.info)
+    latencies = measure(endpoint, present.families, load_split(storage, "test").packed, plan, context.log.info)
     report = latency_report(latencies)
     published = publish(storage, report, {**provenance, "endpoint": endpoint.url})
     return dg.MaterializeResult(

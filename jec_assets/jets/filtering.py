@@ -89,7 +89,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class FilteredFile:
-    """What one file became: its columnar file's digest and key (None where it could not be read) and its cut flow."""
+    """What one file became: its columnar file's digest and key (None where it could not be read) and its cut flow.
+
+    transient: whether `error` is a server's, which may pass, rather than the file's.
+    """
 
     url: str
     size: int
@@ -100,13 +103,14 @@ class FilteredFile:
     members_only: bool
     seconds: float
     error: str | None = None
+    transient: bool = False
 
 
 def filter_file(storage: Storage, file: JetFile, recipe: Recipe) -> FilteredFile:
     """Read, select, compute, publish; a file that cannot be read becomes a row with its error, not an exception.
 
-    A remote server's faults are retried three times before the file is given up for this run. A fault of the disk or
-    of storage is not the file's: it propagates.
+    A remote server's faults are retried three times. A fault of the disk or of storage is not the file's: it
+    propagates.
     """
     started = time.monotonic()
     attempts = Retrying(
@@ -120,9 +124,9 @@ def filter_file(storage: Storage, file: JetFile, recipe: Recipe) -> FilteredFile
         try:
             cutflow, members_only = attempts(_write_filtered, path, file, recipe)
         except (JetFileError, RemoteReadError) as fault:
-            message = str(fault) if isinstance(fault, JetFileError) else f"{fault}; the next run tries it again"
-            seconds = time.monotonic() - started
-            return FilteredFile(file.url, file.size, file.etag, None, None, EMPTY_CUTFLOW, False, seconds, message)
+            seconds, transient = time.monotonic() - started, isinstance(fault, RemoteReadError)
+            unread = (None, None, EMPTY_CUTFLOW, False)
+            return FilteredFile(file.url, file.size, file.etag, *unread, seconds, str(fault), transient)
         artifact = storage.publish_file_named_by_digest(FOLDER, ".parquet", path)
     seconds = time.monotonic() - started
     return FilteredFile(file.url, file.size, file.etag, artifact.digest, artifact.key, cutflow, members_only, seconds)

@@ -19,7 +19,7 @@ from jec_assets.jets.selection import CUTS, Cutflow
 from jec_assets.storage import Storage, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from jec_assets.jets.sources import JetFile
@@ -29,6 +29,10 @@ POINTER = "filtered_jets/manifest.json"
 
 class NoJetsError(ValueError):
     """No file gave a single jet; the message lists what was wrong with them."""
+
+
+class SourceUnavailableError(OSError):
+    """A server did not give some files. The data are not what they were asked to be: nothing goes on without them."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,9 @@ def update_manifest(
 ) -> Manifest:
     """Filter the files that need it, drop those that left the source, publish index and manifest.
 
-    `report` is called with each file that was read and the number still to come. Raises NoJetsError where nothing is
-    left, and whatever storage raises; then the previous manifest stays as it was.
+    `report` is called with each file that was read and the number still to come. Raises SourceUnavailableError where a
+    server failed, so that no training ever misses jets for a reason that passes, NoJetsError where nothing is left, and
+    whatever storage raises; then the previous manifest stays as it was, and what was read is not read again.
     """
     done = {file.url: _stored_row(storage, file, recipe) for file in files}
     todo = [file for file in files if done[file.url] is None]
@@ -111,9 +116,19 @@ def update_manifest(
         for future in running:
             future.cancel()
         raise
+    _require_every_server(done.values())
     read_now = {file.url for file in todo}
     rows = [filtered for filtered in done.values() if filtered is not None]
     return _publish(storage, rows, read_now, recipe)
+
+
+def _require_every_server(files: Iterable[FilteredFile | None]) -> None:
+    failed = [str(file.error) for file in files if file is not None and file.transient]
+    if failed:
+        named = "\n".join(failed)
+        raise SourceUnavailableError(
+            f"{len(failed)} files could not be had from their servers; run it again, the others are kept:\n{named}"
+        )
 
 
 def _row_key(file: JetFile, recipe: Recipe) -> str:

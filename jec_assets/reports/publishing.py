@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure, Table
+from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure, Table, report_asset
 
 if TYPE_CHECKING:
     from jec_assets.storage import Artifact, Storage
@@ -71,7 +71,8 @@ def load(storage: Storage, name: str) -> PublishedReport:
         return PublishedReport(report, pointer["digest"], pointer["provenance"])
     except (KeyError, TypeError) as error:
         raise ReportError(
-            f"{storage.uri(pointer_key(name))} doesn't point to a report ({error!r}): materialize {name}_report again"
+            f"{storage.uri(pointer_key(name))} doesn't point to a report ({error!r}): "
+            f"materialize {report_asset(name)} again"
         ) from error
 
 

@@ -93,3 +93,8 @@ def nested(entries: Iterable[tuple[tuple[str, ...], JsonValue]]) -> dict[str, Js
             branch = child
         branch[path[-1]] = leaf
     return root
+
+
+def report_asset(name: str) -> str:
+    """The asset that publishes a report."""
+    return "latency_benchmark" if name == "latency" else f"{name}_report"

@@ -6,35 +6,54 @@ not belong here: the digests themselves (`jec_assets.evaluation.provenance`) and
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.calibrate import load_calibrated_record
 from jec_assets.evaluation.provenance import require_current, split_digest, weights_digests
+from jec_assets.reports.report import report_asset
 from jec_assets.search.best import load_best
 from jec_assets.serving.repository import ModelRepository
+from jec_assets.storage import code_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from jec_assets.evaluation.bootstrap import Resampling
     from jec_assets.reports.publishing import PublishedReport
     from jec_assets.reports.report import JsonValue
     from jec_assets.storage import Storage
 
-_READERS: Mapping[str, Callable[[Storage, Sequence[str]], JsonValue]] = {
-    "train_jets": lambda storage, _: split_digest(storage, "train"),
-    "validation_jets": lambda storage, _: split_digest(storage, "validation"),
-    "test_jets": lambda storage, _: split_digest(storage, "test"),
-    "best_models": weights_digests,
-    "candidates": lambda storage, families: {each: list(load_best(storage, each).candidates) for each in families},
-    "calibrated_test_jets": lambda storage, families: load_calibrated_record(storage, families).digest,
-    "served_models": lambda storage, families: {
-        each.family: each.onnx_digest for each in ModelRepository(storage).served(families)
+
+@dataclass(frozen=True)
+class Present:
+    """What reports are made of: what is in storage for these families, and the resampling behind uncertainties."""
+
+    storage: Storage
+    families: tuple[str, ...]
+    resampling: Resampling
+
+
+_READERS: Mapping[str, Callable[[Present], JsonValue]] = {
+    "code": lambda _: _code_version(),
+    "resampling": lambda present: asdict(present.resampling),
+    "train_jets": lambda present: split_digest(present.storage, "train"),
+    "validation_jets": lambda present: split_digest(present.storage, "validation"),
+    "test_jets": lambda present: split_digest(present.storage, "test"),
+    "best_models": lambda present: weights_digests(present.storage, present.families),
+    "candidates": lambda present: {
+        each: list(load_best(present.storage, each).candidates) for each in present.families
+    },
+    "calibrated_test_jets": lambda present: load_calibrated_record(present.storage, present.families).digest,
+    "served_models": lambda present: {
+        each.family: each.onnx_digest for each in ModelRepository(present.storage).served(present.families)
     },
 }
 _SOURCES = {
-    "loss": ("calibrated_test_jets", "best_models", "train_jets"),
-    "flavor": ("calibrated_test_jets", "best_models"),
-    "resolution": ("calibrated_test_jets", "best_models"),
+    "loss": ("calibrated_test_jets", "best_models", "train_jets", "resampling"),
+    "flavor": ("calibrated_test_jets", "best_models", "resampling"),
+    "resolution": ("calibrated_test_jets", "best_models", "resampling"),
     "search": ("best_models", "candidates", "test_jets"),
     "complexity": ("calibrated_test_jets", "best_models"),
     "latency": ("served_models", "test_jets"),
@@ -44,20 +63,23 @@ _SOURCES = {
 PAGE_REPORTS = tuple(_SOURCES)
 
 
-def report_asset(name: str) -> str:
-    """The asset that publishes a report."""
-    return "latency_benchmark" if name == "latency" else f"{name}_report"
-
-
-def sources(storage: Storage, report: str, families: Sequence[str]) -> dict[str, JsonValue]:
-    """Digests of what a report of this name would be made of now: to be read before its data are.
+def sources(report: str, present: Present) -> dict[str, JsonValue]:
+    """What a report of this name would be made of now, code included: to be read before its data are.
 
     ArtifactMissingError or StaleArtifactError names the asset that has to be materialized first.
     """
-    return {source: _READERS[source](storage, families) for source in _SOURCES[report]}
+    return {source: _READERS[source](present) for source in (*_SOURCES[report], "code")}
 
 
-def require_current_report(storage: Storage, published: PublishedReport, families: Sequence[str]) -> None:
+def require_current_report(published: PublishedReport, present: Present) -> None:
     """Raise StaleArtifactError where a report was made of something else than there is now."""
     name = published.report.name
-    require_current(report_asset(name), published.provenance, sources(storage, name, families))
+    require_current(report_asset(name), published.provenance, sources(name, present))
+
+
+@cache
+def _code_version() -> str:
+    """Digest of the sources that turn calibrated jets into reports."""
+    from jec_assets import evaluation, plots, reports
+
+    return code_digest(evaluation, plots, reports)

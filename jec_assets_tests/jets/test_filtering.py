@@ -73,7 +73,9 @@ def test_a_remote_fault_that_stays_is_the_files_error(
     attempts: list[int] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
     monkeypatch.setattr(filtering, "read_columns", read)
-    assert filter_file(storage, file, RECIPE).error == f"{file.url}: connection reset; the next run tries it again"
+    filtered = filter_file(storage, file, RECIPE)
+    assert filtered.error == f"{file.url}: connection reset"
+    assert filtered.transient
     assert len(attempts) == 4
 
 

@@ -7,17 +7,22 @@ from dataclasses import replace
 
 import pytest
 
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import publish_calibrated
 from jec_assets.evaluation.provenance import StaleArtifactError
 from jec_assets.reports.publishing import load, publish
 from jec_assets.reports.report import Report
-from jec_assets.reports.sources import PAGE_REPORTS, require_current_report, sources
+from jec_assets.reports.sources import PAGE_REPORTS, Present, require_current_report, sources
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.storage import Storage
 from jec_assets_tests.evaluation.stored import FAMILIES, store_best, store_inputs, store_split
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.serving.conftest import card_of
+
+
+def present(storage: Storage, resamples: int = 5) -> Present:
+    return Present(storage, FAMILIES, Resampling(resamples, seed=1))
 
 
 def serve(storage: Storage, onnx: bytes) -> None:
@@ -44,7 +49,7 @@ def published(storage: Storage) -> Storage:
     calibrate_again(storage, 10)
     serve(storage, b"first")
     for name in PAGE_REPORTS:
-        publish(storage, Report(name, name, "Said.", (), (), {}), sources(storage, name, FAMILIES))
+        publish(storage, Report(name, name, "Said.", (), (), {}), sources(name, present(storage)))
     return storage
 
 
@@ -71,22 +76,35 @@ def test_what_changed_makes_its_reports_stale(
     stale = set()
     for name in PAGE_REPORTS:
         try:
-            require_current_report(published, load(published, name), FAMILIES)
+            require_current_report(load(published, name), present(published))
         except StaleArtifactError:
             stale.add(name)
     assert stale == expected
 
 
+def test_other_code_makes_every_report_stale(published: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jec_assets.reports.sources._code_version", lambda: "other")
+    for name in PAGE_REPORTS:
+        with pytest.raises(StaleArtifactError, match="made of another code"):
+            require_current_report(load(published, name), present(published))
+
+
+def test_another_resampling_makes_what_has_uncertainties_stale(published: Storage) -> None:
+    with pytest.raises(StaleArtifactError, match="another resampling"):
+        require_current_report(load(published, "flavor"), present(published, resamples=6))
+    require_current_report(load(published, "complexity"), present(published, resamples=6))
+
+
 def test_the_asset_to_materialize_is_named(published: Storage) -> None:
     store_split(published, "train", "second")
     with pytest.raises(StaleArtifactError, match="another train_jets: materialize loss_report again"):
-        require_current_report(published, load(published, "loss"), FAMILIES)
+        require_current_report(load(published, "loss"), present(published))
     serve(published, b"second")
     with pytest.raises(StaleArtifactError, match="another served_models: materialize latency_benchmark again"):
-        require_current_report(published, load(published, "latency"), FAMILIES)
+        require_current_report(load(published, "latency"), present(published))
 
 
 def test_a_report_without_provenance_is_stale(published: Storage) -> None:
     bare = replace(load(published, "flavor"), provenance={})
     with pytest.raises(StaleArtifactError, match="calibrated_test_jets, another best_models"):
-        require_current_report(published, bare, FAMILIES)
+        require_current_report(bare, present(published))
