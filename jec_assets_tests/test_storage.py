@@ -1,6 +1,8 @@
 """Storage: a reader sees a whole object or none, digests don't depend on chance."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 import jec_assets.jets
 from jec_assets.storage import (
+    SECONDS_UNTIL_ABANDONED,
     ArtifactMissingError,
     Storage,
     appearing,
@@ -90,3 +93,14 @@ def test_code_digest_follows_the_sources(tmp_path: Path) -> None:
     assert before == code_digest(module)
     (tmp_path / "a.py").write_text("one = 2\n")
     assert code_digest(module) != before
+
+
+def test_what_a_killed_writer_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    old, fresh, other = (tmp_path / name for name in (".a.json.x.part", ".a.json.y.part", ".b.json.x.part"))
+    for part in (old, fresh, other):
+        part.write_bytes(b"half")
+    long_ago = time.time() - 2 * SECONDS_UNTIL_ABANDONED
+    os.utime(old, (long_ago, long_ago))
+    os.utime(other, (long_ago, long_ago))
+    write_atomically(tmp_path / "a.json", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {fresh.name, other.name, "a.json"}
