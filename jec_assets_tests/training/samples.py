@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from jec_assets.jets.labels import JetLabels, LabeledJets
 from jec_assets.jets.packed import PackedJets
 from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
 from jec_assets.models.inputs import NetworkInputs
@@ -26,6 +27,20 @@ def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
     sums = np.add.reduceat(particles[:, 2] - 5.0, offsets[:-1])
     target = np.tanh(0.1 * sums + 0.05 * (features[:, 1] + 3.0)).astype(np.float32)
     return PackedJets(particles, offsets, features, target)
+
+
+def labeled(jets: PackedJets) -> LabeledJets:
+    """The jets with labels: two jets an event, all flavors, gen pT and eta of a falling spectrum."""
+    generator = np.random.default_rng(len(jets))
+    number = np.arange(len(jets))
+    ids = (np.ones(len(jets), np.int32), np.ones(len(jets), np.int32), (number // 2).astype(np.uint64))
+    flavor = generator.choice([0, 1, 2, 3, 4, 5, 21], len(jets)).astype(np.int32)
+    numbers = (
+        20 + generator.exponential(60, len(jets)),
+        generator.uniform(-2.5, 2.5, len(jets)),
+        generator.uniform(0.1, 1, len(jets)),
+    )
+    return LabeledJets(jets, JetLabels(*ids, flavor, *(values.astype(np.float32) for values in numbers)))
 
 
 def small_network(seed: int = 0, hyperparameters: Hyperparameters = SMALL_PFN) -> JetNetwork:
