@@ -84,10 +84,17 @@ class BatchPlan:
                 raise BatchPlanError(f"{name} is {getattr(self, name)}, and must be at least {least}")
 
     def check_for(self, jets: int) -> None:
-        """Raise BatchPlanError where sampling or weights are not of so many jets."""
-        for name, values in (("sampling", self.sampling), ("weights", self.weights)):
-            if values is not None and values.shape != (jets,):
+        """Raise BatchPlanError where sampling or weights are not of so many jets, or are not what they should be."""
+        for name, values, most in (
+            ("sampling", self.sampling, 1.0),
+            ("weights", self.weights, np.finfo(np.float32).max),
+        ):
+            if values is None:
+                continue
+            if values.shape != (jets,):
                 raise BatchPlanError(f"{name} has the shape {values.shape}, and there are {jets} jets")
+            if not np.all((values >= 0) & (values <= most)):
+                raise BatchPlanError(f"{name} must be from 0 to {most:.3g}, and not all are: look for NaN or infinity")
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,9 @@ class Batch:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same jets with each tensor changed."""
-        tensors = ("particles", "offsets", "jets", "target", "weight")
-        return replace(self, **{name: change(getattr(self, name)) for name in tensors})
-
-
-def choose_device() -> torch.device:
-    """The GPU where torch has one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        names = ("particles", "offsets", "jets", "target", "weight")
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
+        return replace(self, **changed)
 
 
 class ShuffledBatches:

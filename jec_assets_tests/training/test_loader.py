@@ -133,6 +133,14 @@ def test_numbers_of_other_jets_are_refused(name: str) -> None:
         ShuffledBatches(JETS, plan, CPU)
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("sampling", 1.5), ("sampling", np.nan), ("weights", np.inf)])
+def test_probabilities_and_weights_that_are_none_are_refused(name: str, wrong: float) -> None:
+    values = np.ones(len(JETS))
+    values[7] = wrong
+    with pytest.raises(BatchPlanError, match=f"{name} must be from 0 to"):
+        ShuffledBatches(JETS, BatchPlan(8, seed=0, **{name: values}), CPU)
+
+
 def test_impossible_plans_are_refused() -> None:
     with pytest.raises(BatchPlanError, match="batch_size is 0"):
         BatchPlan(0, seed=0)
