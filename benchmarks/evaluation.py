@@ -42,10 +42,10 @@ def main(jets: int) -> None:
     """Evaluate and print."""
     table = CalibratedJets.from_table(synthetic_jets(jets))
     started = time.perf_counter()
-    multiplicities = Resampling(30, seed=1).multiplicities(table.event)
-    dependence = flavor.flavor_dependence(table, multiplicities)
+    draws = Resampling(30, seed=1).draws(table.event)
+    dependence = flavor.flavor_dependence(table, draws)
     intervals = (*resolution.INTERVALS, *resolution.BINS)
-    resolutions = resolution.resolution(table, multiplicities, intervals)
+    resolutions = resolution.resolution(table, draws, intervals)
     seconds = time.perf_counter() - started
     print(f"{jets} jets: {len(dependence)} flavor dependences, {len(resolutions)} resolutions")
     print(f"evaluation_seconds {seconds:.1f}")

@@ -3,7 +3,7 @@
 Belongs here: drawing resamples and computing means and quantiles on all of them. Does not belong here: what is asked of
 the jets.
 
-A resample is never written out: it is the number of times that each jet occurs in it. These multiplicities are drawn
+A resample is never written out: it is the number of times that each jet was drawn for it. These numbers are made
 once for all jets and then indexed like any column, so that every correction, interval and flavor sees the same
 resamples (paired), and values are sorted once, not once per resample. Whole events are drawn, because the jets of an
 event are not independent. Row 0 is the sample itself, every jet once: a statistic and its resamples come from one
@@ -32,41 +32,41 @@ class Resampling:
     resamples: int = 30
     seed: int = 1
 
-    def multiplicities(self, event: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    def draws(self, event: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """How often each jet occurs in each resample, (1 + resamples, jets); row 0 is all ones.
 
         `event` (jets,) is equal for jets of one event. The draw depends on the seed and on the set of events, not on
         the order of the jets. An event occurs Poisson(1)-like often in a resample: 8 bits are ample.
         """
         names, event_of_jet = np.unique(event, return_inverse=True)
-        multiplicities = np.ones((1 + self.resamples, len(event)), np.uint8)
+        draws = np.ones((1 + self.resamples, len(event)), np.uint8)
         if len(names) == 0:
-            return multiplicities
+            return draws
         random = np.random.default_rng(self.seed)
-        for row in multiplicities[1:]:
+        for row in draws[1:]:
             drawn = random.integers(len(names), size=len(names))
             row[:] = np.bincount(drawn, minlength=len(names))[event_of_jet]
-        return multiplicities
+        return draws
 
 
-def means(values: NDArray[np.float64], multiplicities: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mean of values (jets,) in each resample of multiplicities (rows, jets): (rows,); NaN in one without jets."""
-    sums = np.array([np.dot(row.astype(np.float64), values) for row in multiplicities])
-    return quotient(sums, multiplicities.sum(axis=1, dtype=np.float64))
+def means(values: NDArray[np.float64], draws: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Mean of values (jets,) in each resample of draws (rows, jets): (rows,); NaN in one without jets."""
+    sums = np.array([np.dot(row.astype(np.float64), values) for row in draws])
+    return quotient(sums, draws.sum(axis=1, dtype=np.float64))
 
 
 def quantiles(
-    values: NDArray[np.float64], multiplicities: NDArray[np.integer], probabilities: Sequence[float]
+    values: NDArray[np.float64], draws: NDArray[np.integer], probabilities: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Quantiles of values (jets,) in each resample of multiplicities (rows, jets): (rows, probabilities).
+    """Quantiles of values (jets,) in each resample of draws (rows, jets): (rows, probabilities).
 
     Interpolates linearly between order statistics, as `numpy.quantile` does on the resample written out; NaN in a
     resample without jets.
     """
     order = np.argsort(values, kind="stable")
     ranked = values[order]
-    result = np.full((len(multiplicities), len(probabilities)), np.nan)
-    for row, counts in zip(result, multiplicities, strict=True):
+    result = np.full((len(draws), len(probabilities)), np.nan)
+    for row, counts in zip(result, draws, strict=True):
         behind = np.cumsum(counts[order], dtype=np.int64)  # jets of the resample up to and including this one
         if len(behind) == 0 or behind[-1] == 0:
             continue

@@ -42,10 +42,10 @@ class FlavorDependence:
 
 def flavor_dependence(
     jets: CalibratedJets,
-    multiplicities: NDArray[np.integer],
+    draws: NDArray[np.integer],
     intervals: tuple[Interval, ...] = (INCLUSIVE, *GEN_PT_INTERVALS),
 ) -> tuple[FlavorDependence, ...]:
-    """Every region, interval and correction, in this order of nesting; multiplicities are (1 + resamples, jets)."""
+    """Every region, interval and correction, in this order of nesting; draws are (1 + resamples, jets)."""
     responses = {correction: jets.responses(correction) for correction in jets.corrections}
     results: list[FlavorDependence] = []
     for region in REGIONS:
@@ -53,7 +53,7 @@ def flavor_dependence(
         for interval in intervals:
             selected = in_region & interval.contains(jets.gen_pt)
             rows = {name: np.flatnonzero(selected & (jets.flavor == code)) for name, code in FLAVORS.items()}
-            medians = {name: _medians(values, multiplicities, rows) for name, values in responses.items()}
+            medians = {name: _medians(values, draws, rows) for name, values in responses.items()}
             results += _compare(region, interval, medians, {name: len(found) for name, found in rows.items()})
     return tuple(results)
 
@@ -64,10 +64,10 @@ def sum_of_absolute_errors(medians: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _medians(
-    values: NDArray[np.float64], multiplicities: NDArray[np.integer], rows: dict[str, NDArray[np.intp]]
+    values: NDArray[np.float64], draws: NDArray[np.integer], rows: dict[str, NDArray[np.intp]]
 ) -> NDArray[np.float64]:
     """Median of the values (jets,) at each flavor's rows in each resample: (1 + resamples, flavors)."""
-    columns = [quantiles(values[found], multiplicities[:, found], (0.5,))[:, 0] for found in rows.values()]
+    columns = [quantiles(values[found], draws[:, found], (0.5,))[:, 0] for found in rows.values()]
     return np.stack(columns, axis=-1)
 
 

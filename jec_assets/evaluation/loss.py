@@ -44,15 +44,15 @@ def compare_losses(
     target: NDArray[np.floating],
     log_factors: Mapping[str, NDArray[np.floating]],
     baselines: tuple[str, ...],
-    multiplicities: NDArray[np.integer],
+    draws: NDArray[np.integer],
 ) -> tuple[CorrectionLoss, ...]:
     """Loss (Eq. 1: the mean over all jets, those without loss included) of each correction, in the mapping's order.
 
-    target and every log factor are (jets,), multiplicities (1 + resamples, jets). `baselines` are names of corrections;
+    target and every log factor are (jets,), draws (1 + resamples, jets). `baselines` are names of corrections;
     gains are paired: loss and baseline come from the same resamples.
     """
     n = len(target)
-    losses = {name: means(jet_losses(target, factor), multiplicities) for name, factor in log_factors.items()}
+    losses = {name: means(jet_losses(target, factor), draws) for name, factor in log_factors.items()}
     return tuple(
         CorrectionLoss(
             correction=name,

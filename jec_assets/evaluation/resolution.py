@@ -46,24 +46,24 @@ class Resolution:
 
 
 def resolution(
-    jets: CalibratedJets, multiplicities: NDArray[np.integer], intervals: tuple[Interval, ...] = INTERVALS
+    jets: CalibratedJets, draws: NDArray[np.integer], intervals: tuple[Interval, ...] = INTERVALS
 ) -> tuple[Resolution, ...]:
-    """Every region, interval and correction, in this order of nesting; multiplicities are (1 + resamples, jets)."""
+    """Every region, interval and correction, in this order of nesting; draws are (1 + resamples, jets)."""
     responses = {correction: jets.responses(correction) for correction in jets.corrections}
     results: list[Resolution] = []
     for region in REGIONS:
         in_region = region.contains(jets.abs_gen_eta)
         for interval in intervals:
             rows = np.flatnonzero(in_region & interval.contains(jets.gen_pt))
-            drawn = multiplicities[:, rows]
+            drawn = draws[:, rows]
             widths = {name: relative_width(values[rows], drawn) for name, values in responses.items()}
             results += _compare(region, interval, widths, len(rows))
     return tuple(results)
 
 
-def relative_width(responses: NDArray[np.float64], multiplicities: NDArray[np.integer]) -> NDArray[np.float64]:
+def relative_width(responses: NDArray[np.float64], draws: NDArray[np.integer]) -> NDArray[np.float64]:
     """s = (R_75% - R_25%) / R_50% (Eq. 4) of responses (jets,) in each resample: (1 + resamples,)."""
-    low, median, high = quantiles(responses, multiplicities, (0.25, 0.5, 0.75)).T
+    low, median, high = quantiles(responses, draws, (0.25, 0.5, 0.75)).T
     return quotient(high - low, median)
 
 

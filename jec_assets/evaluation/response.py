@@ -25,6 +25,6 @@ def response(
     return np.asarray(factor * np.asarray(jet_pt, np.float64) / np.asarray(gen_pt, np.float64))
 
 
-def median_response(responses: NDArray[np.float64], multiplicities: NDArray[np.integer]) -> Number:
-    """Median of responses (jets,) with its bootstrap uncertainty from multiplicities (1 + resamples, jets)."""
-    return Number.of(quantiles(responses, multiplicities, (0.5,))[:, 0], len(responses))
+def median_response(responses: NDArray[np.float64], draws: NDArray[np.integer]) -> Number:
+    """Median of responses (jets,) with its bootstrap uncertainty from draws (1 + resamples, jets)."""
+    return Number.of(quantiles(responses, draws, (0.5,))[:, 0], len(responses))

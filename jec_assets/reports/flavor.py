@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def flavor_report(jets: pl.DataFrame, resampling: Resampling) -> Report:
     """Flavor dependence of the response of the calibrated test jets."""
     test = CalibratedJets.from_table(jets)
-    results = flavor_dependence(test, resampling.multiplicities(test.event))
+    results = flavor_dependence(test, resampling.draws(test.event))
     return Report(
         "flavor",
         "Flavor dependence",

@@ -34,7 +34,7 @@ def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampli
     test = CalibratedJets.from_table(jets)
     baselines = Baselines.fit(training, resampling.seed).log_factors(jets)
     networks = {family: test.log_factors[family] for family in test.families}
-    losses = compare_losses(test.target, baselines | networks, BASELINES, resampling.multiplicities(test.event))
+    losses = compare_losses(test.target, baselines | networks, BASELINES, resampling.draws(test.event))
     figure = ReportFigure.of(
         loss_bars(losses),
         "losses",

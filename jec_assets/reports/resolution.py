@@ -26,9 +26,9 @@ DEFINITIONS = "s: interquartile range over median of the response; β = 1 - s / 
 def resolution_report(jets: pl.DataFrame, resampling: Resampling) -> Report:
     """Resolution of the response of the calibrated test jets."""
     test = CalibratedJets.from_table(jets)
-    multiplicities = resampling.multiplicities(test.event)
-    in_intervals = resolution(test, multiplicities, INTERVALS)
-    in_bins = resolution(test, multiplicities, BINS)
+    draws = resampling.draws(test.event)
+    in_intervals = resolution(test, draws, INTERVALS)
+    in_bins = resolution(test, draws, BINS)
     return Report(
         "resolution",
         "Resolution",

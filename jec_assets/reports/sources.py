@@ -35,6 +35,14 @@ class Present:
     resampling: Resampling
 
 
+@cache
+def _code_version() -> str:
+    """Digest of the sources that turn calibrated jets into reports."""
+    from jec_assets import evaluation, plots, reports
+
+    return code_digest(evaluation, plots, reports)
+
+
 _READERS: Mapping[str, Callable[[Present], JsonValue]] = {
     "code": lambda _: _code_version(),
     "resampling": lambda present: asdict(present.resampling),
@@ -75,11 +83,3 @@ def require_current_report(published: PublishedReport, present: Present) -> None
     """Raise StaleArtifactError where a report was made of something else than there is now."""
     name = published.report.name
     require_current(report_asset(name), published.provenance, sources(name, present))
-
-
-@cache
-def _code_version() -> str:
-    """Digest of the sources that turn calibrated jets into reports."""
-    from jec_assets import evaluation, plots, reports
-
-    return code_digest(evaluation, plots, reports)

@@ -37,11 +37,11 @@ class Promotion:
 
 
 def decide(
-    served_losses: NDArray[np.floating], candidate_losses: NDArray[np.floating], multiplicities: NDArray[np.integer]
+    served_losses: NDArray[np.floating], candidate_losses: NDArray[np.floating], draws: NDArray[np.integer]
 ) -> Promotion:
     """Promote a candidate that is not worse than the served model beyond the uncertainty of their difference.
 
-    Losses are per jet, (jets,), of the same validation jets in the same order; multiplicities (1 + resamples, jets) are
+    Losses are per jet, (jets,), of the same validation jets in the same order; draws (1 + resamples, jets) are
     those of `jec_assets.evaluation.bootstrap.Resampling`. The uncertainty is the standard deviation of the mean
     difference over the resamples, each drawn for both models at once: what a jet adds to both losses cancels. Raises
     ValueError for no jets, unequal numbers of them or losses that aren't finite.
@@ -54,7 +54,7 @@ def decide(
             "evaluate both models on the same jets"
         )
     differences = candidate_losses.astype(np.float64) - served_losses.astype(np.float64)
-    difference, *resampled = means(differences, multiplicities)
+    difference, *resampled = means(differences, draws)
     uncertainty = float(np.std(resampled, ddof=1))
     promoted = bool(difference <= uncertainty)
     verdict = "not worse" if promoted else "worse"

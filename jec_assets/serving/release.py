@@ -97,7 +97,7 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
     else:
         events = validation.table["event_hash"].to_numpy()
         served_losses = _losses(opponent.session, validation)
-        promotion = decide(served_losses, losses, policy.resampling.multiplicities(events))
+        promotion = decide(served_losses, losses, policy.resampling.draws(events))
         if not promotion.promoted:
             return Release(opponent.model, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)

@@ -18,34 +18,34 @@ def alone(jets: int) -> np.ndarray:
 
 
 def test_the_first_row_is_the_sample_itself():
-    multiplicities = Resampling(5, 3).multiplicities(alone(100))
-    assert multiplicities.shape == (6, 100)
-    assert (multiplicities[0] == 1).all()
-    assert (multiplicities[1:].sum(axis=1) == 100).all()
+    draws = Resampling(5, 3).draws(alone(100))
+    assert draws.shape == (6, 100)
+    assert (draws[0] == 1).all()
+    assert (draws[1:].sum(axis=1) == 100).all()
 
 
 def test_jets_of_an_event_are_drawn_together():
     events = np.repeat(alone(50), 3)
-    multiplicities = Resampling(10, 1).multiplicities(events)
-    assert (multiplicities.reshape(11, 50, 3) == multiplicities[:, ::3, None]).all()
+    draws = Resampling(10, 1).draws(events)
+    assert (draws.reshape(11, 50, 3) == draws[:, ::3, None]).all()
 
 
 def test_the_draw_depends_on_seed_and_events_not_on_the_order_of_jets():
     events = np.array([7, 3, 3, 9, 1], np.uint64)
     order = np.array([4, 2, 0, 3, 1])
-    drawn = Resampling(20, 1).multiplicities(events)
-    assert (Resampling(20, 1).multiplicities(events) == drawn).all()
-    assert (Resampling(20, 1).multiplicities(events[order]) == drawn[:, order]).all()
-    assert (Resampling(20, 2).multiplicities(events) != drawn).any()
+    drawn = Resampling(20, 1).draws(events)
+    assert (Resampling(20, 1).draws(events) == drawn).all()
+    assert (Resampling(20, 1).draws(events[order]) == drawn[:, order]).all()
+    assert (Resampling(20, 2).draws(events) != drawn).any()
 
 
 @settings(deadline=None)
 @given(VALUES, st.integers(0, 100))
 def test_quantiles_and_means_are_those_of_the_resample_written_out(values: np.ndarray, seed: int):
-    multiplicities = Resampling(4, seed).multiplicities(alone(len(values)) // np.uint64(2))
+    draws = Resampling(4, seed).draws(alone(len(values)) // np.uint64(2))
     probabilities = (0.0, 0.25, 0.5, 0.9, 1.0)
-    found = quantiles(values, multiplicities, probabilities)
-    for row, mean, counts in zip(found, means(values, multiplicities), multiplicities, strict=True):
+    found = quantiles(values, draws, probabilities)
+    for row, mean, counts in zip(found, means(values, draws), draws, strict=True):
         written_out = np.repeat(values, counts)
         if len(written_out):
             np.testing.assert_allclose(row, np.quantile(written_out, probabilities), rtol=1e-12, atol=1e-9)
@@ -58,7 +58,7 @@ def test_quantiles_and_means_are_those_of_the_resample_written_out(values: np.nd
 @settings(deadline=None)
 @given(st.floats(0.1, 10), st.integers(2, 200))
 def test_bootstrap_of_a_constant_is_0(constant: float, jets: int):
-    number = median_response(np.full(jets, constant), Resampling().multiplicities(alone(jets)))
+    number = median_response(np.full(jets, constant), Resampling().draws(alone(jets)))
     assert number.value == constant
     assert number.uncertainty == pytest.approx(0, abs=1e-14)
 
@@ -66,21 +66,21 @@ def test_bootstrap_of_a_constant_is_0(constant: float, jets: int):
 def test_the_median_of_a_normal_sample_gets_its_known_uncertainty():
     jets = 5000
     values = np.random.default_rng(0).normal(1, 0.1, jets)
-    number = median_response(values, Resampling(300, 1).multiplicities(alone(jets)))
+    number = median_response(values, Resampling(300, 1).draws(alone(jets)))
     assert number.uncertainty == pytest.approx(0.1 * np.sqrt(np.pi / 2 / jets), rel=0.2)
 
 
 def test_no_jets_give_no_number():
-    multiplicities = Resampling().multiplicities(alone(0))
-    assert multiplicities.shape == (31, 0)
-    assert median_response(np.zeros(0), multiplicities) == Number(None, None, 0, "no jets")
+    draws = Resampling().draws(alone(0))
+    assert draws.shape == (31, 0)
+    assert median_response(np.zeros(0), draws) == Number(None, None, 0, "no jets")
 
 
 def test_paired_resamples_cancel_what_model_and_baseline_share():
     jets = 2000
     baseline = np.random.default_rng(0).exponential(1, jets)
-    multiplicities = Resampling(50, 1).multiplicities(alone(jets))
-    rows = means(baseline, multiplicities)
+    draws = Resampling(50, 1).draws(alone(jets))
+    rows = means(baseline, draws)
     number = improvement(0.9 * rows, rows, jets)
     assert number.value == pytest.approx(0.1)
     assert number.uncertainty == pytest.approx(0, abs=1e-12)

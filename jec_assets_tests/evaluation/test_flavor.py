@@ -20,7 +20,7 @@ ONE_INTERVAL = (INCLUSIVE,)
 
 def measured(table: pl.DataFrame) -> dict[tuple[str, str], FlavorDependence]:
     jets = CalibratedJets.from_table(table)
-    results = flavor_dependence(jets, Resampling().multiplicities(jets.event), ONE_INTERVAL)
+    results = flavor_dependence(jets, Resampling().draws(jets.event), ONE_INTERVAL)
     return {(each.region.name, each.correction): each for each in results}
 
 
@@ -77,11 +77,11 @@ def test_unknown_flavors_do_not_enter():
 @given(st.floats(-0.3, 0.3))
 def test_scaling_all_responses_leaves_alpha_unchanged(shift: float):
     jets = CalibratedJets.from_table(calibrated_table(2500))
-    multiplicities = Resampling(5).multiplicities(jets.event)
+    draws = Resampling(5).draws(jets.event)
     scaled = replace(jets, log_factors={name: factor + shift for name, factor in jets.log_factors.items()})
     for before, after in zip(
-        flavor_dependence(jets, multiplicities, ONE_INTERVAL),
-        flavor_dependence(scaled, multiplicities, ONE_INTERVAL),
+        flavor_dependence(jets, draws, ONE_INTERVAL),
+        flavor_dependence(scaled, draws, ONE_INTERVAL),
         strict=True,
     ):
         assert after.alpha.value == (None if before.alpha.value is None else pytest.approx(before.alpha.value))

@@ -12,7 +12,7 @@ from jec_assets.evaluation.number import Number
 
 TARGET = np.array([0.1, -0.2, 1.0, -1.5, 0.4])
 PREDICTION = np.array([0.2, -0.2, 0.5, 0.0, 0.1])
-ONCE = Resampling(10, 1).multiplicities(np.arange(5, dtype=np.uint64))
+ONCE = Resampling(10, 1).draws(np.arange(5, dtype=np.uint64))
 
 
 def test_jets_outside_carry_no_loss_and_count_in_the_mean():
@@ -55,6 +55,6 @@ def test_perfect_predictions_have_no_gain_in_numbers():
 
 def test_no_jets():
     nothing = np.zeros(0)
-    multiplicities = Resampling().multiplicities(nothing.astype(np.uint64))
-    (comparison,) = compare_losses(nothing, {"standard": nothing}, ("standard",), multiplicities)
+    draws = Resampling().draws(nothing.astype(np.uint64))
+    (comparison,) = compare_losses(nothing, {"standard": nothing}, ("standard",), draws)
     assert comparison.loss.note == comparison.gain["standard"].note == comparison.below["standard"].note == "no jets"

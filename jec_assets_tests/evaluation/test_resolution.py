@@ -18,7 +18,7 @@ from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 def measured(table: pl.DataFrame) -> dict[tuple[str, str], Resolution]:
     jets = CalibratedJets.from_table(table)
-    results = resolution(jets, Resampling().multiplicities(jets.event), (INCLUSIVE,))
+    results = resolution(jets, Resampling().draws(jets.event), (INCLUSIVE,))
     return {(each.region.name, each.correction): each for each in results}
 
 
@@ -57,10 +57,10 @@ def test_beta_is_the_share_of_width_that_is_gone():
 @given(st.floats(-0.5, 0.5))
 def test_scaling_all_responses_leaves_beta_unchanged(shift: float):
     jets = CalibratedJets.from_table(calibrated_table(1500))
-    multiplicities = Resampling(5).multiplicities(jets.event)
+    draws = Resampling(5).draws(jets.event)
     scaled = replace(jets, log_factors={name: factor + shift for name, factor in jets.log_factors.items()})
     for before, after in zip(
-        resolution(jets, multiplicities, (INCLUSIVE,)), resolution(scaled, multiplicities, (INCLUSIVE,)), strict=True
+        resolution(jets, draws, (INCLUSIVE,)), resolution(scaled, draws, (INCLUSIVE,)), strict=True
     ):
         assert after.resolution.value == pytest.approx(before.resolution.value)
         assert after.beta.value == pytest.approx(before.beta.value, abs=1e-9)
@@ -68,7 +68,7 @@ def test_scaling_all_responses_leaves_beta_unchanged(shift: float):
 
 def test_figure_10_has_19_bins_a_region():
     jets = CalibratedJets.from_table(calibrated_table(2000))
-    results = resolution(jets, Resampling(3).multiplicities(jets.event), BINS)
+    results = resolution(jets, Resampling(3).draws(jets.event), BINS)
     assert len(results) == 2 * 19 * 3
     in_bins = sum(each.resolution.n for each in results if each.correction == "standard")
     assert in_bins == np.count_nonzero((jets.gen_pt >= 20) & (jets.gen_pt < 3000))

@@ -12,8 +12,8 @@ from jec_assets_tests.plots.figures import check_layout, texts
 def test_a_bar_for_each_correction_from_0():
     target = np.array([0.1, -0.1, 0.3, 0.2])
     factors = {"standard": np.zeros(4), "kinematics": np.full(4, 0.2), "pfn": 0.5 * target}
-    multiplicities = Resampling(5).multiplicities(np.arange(4, dtype=np.uint64))
-    figure = loss_bars(compare_losses(target, factors, ("standard",), multiplicities))
+    draws = Resampling(5).draws(np.arange(4, dtype=np.uint64))
+    figure = loss_bars(compare_losses(target, factors, ("standard",), draws))
     (axes,) = figure.axes
     bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches]
     assert [left for left, _ in bars] == [0, 0, 0]
@@ -26,7 +26,7 @@ def test_a_bar_for_each_correction_from_0():
 
 def test_no_jets_draw_no_bar():
     nothing = np.zeros(0)
-    multiplicities = Resampling(5).multiplicities(nothing.astype(np.uint64))
-    figure = loss_bars(compare_losses(nothing, {"standard": nothing}, ("standard",), multiplicities))
+    draws = Resampling(5).draws(nothing.astype(np.uint64))
+    figure = loss_bars(compare_losses(nothing, {"standard": nothing}, ("standard",), draws))
     assert not figure.axes[0].patches
     check_layout(figure)

@@ -13,7 +13,7 @@ from jec_assets_tests.plots.figures import check_layout, legend, points
 
 def measured(jets: int) -> tuple[Resolution, ...]:
     calibrated = CalibratedJets.from_table(calibrated_table(4000).head(jets))
-    return resolution(calibrated, Resampling(5).multiplicities(calibrated.event), BINS)
+    return resolution(calibrated, Resampling(5).draws(calibrated.event), BINS)
 
 
 def test_curves_and_ratios():

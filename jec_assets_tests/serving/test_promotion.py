@@ -10,7 +10,7 @@ JETS = 2000
 
 
 def resampled(resamples: int) -> np.ndarray:
-    return Resampling(resamples, seed=1).multiplicities(np.arange(JETS, dtype=np.uint64))
+    return Resampling(resamples, seed=1).draws(np.arange(JETS, dtype=np.uint64))
 
 
 MULTIPLICITIES = resampled(30)
