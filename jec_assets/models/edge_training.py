@@ -295,7 +295,7 @@ class EdgeTraining:
 
 
 def _parts(edges: Edges, like: Tensor) -> list[_Part]:
-    largest = max(chunk.edges.stop - chunk.edges.start for chunk in edges.chunks)
+    largest = max((chunk.edges.stop - chunk.edges.start for chunk in edges.chunks), default=0)
     blocks = [like.new_empty(largest, like.shape[1]) for _ in range(4)]
     parts = []
     for chunk in edges.chunks:

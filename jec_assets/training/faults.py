@@ -22,7 +22,11 @@ class TrainingFaultError(Exception):
 
 
 class TrainingDivergedError(TrainingFaultError):
-    """The loss is not finite any more."""
+    """A loss or a gradient is not finite; the message says when, and of which jets."""
+
+
+class NotFiniteError(ArithmeticError):
+    """A number that is NaN or infinite, and where it comes from."""
 
 
 class TrainingMemoryError(TrainingFaultError):

@@ -1,145 +1,212 @@
-"""The training loop: epochs over shuffled jets, the best epoch kept.
+"""The training loop: epochs over shuffled jets, the best epoch kept, and a checkpoint to go on from.
 
-Belongs here: what happens in which order. Does not belong here: the parts (batches, loss, optimizers, schedule,
-reports), each in a module of its own, and what a trial's record holds (`jec_assets.search.record`).
-
-Gradients are not clipped and weights are not averaged, as in the paper (Section 4.1).
+Belongs here: what happens in which order. Does not belong here: the parts (batches, steps, validation, checkpoints,
+curves), each in a module of its own, and what a trial's record holds (`jec_assets.search.record`).
 """
 
 from __future__ import annotations
 
 import math
-import time
-from copy import deepcopy
+from collections import deque
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch.nn.utils import get_total_norm
-
+from jec_assets.models import group
 from jec_assets.models.inputs import Standardization
-from jec_assets.models.prediction import predict
-from jec_assets.training.faults import TooFewJetsError, TrainingDivergedError, memory_faults
-from jec_assets.training.loader import Batch, ShuffledBatches, choose_device
-from jec_assets.training.losses import calibration_loss
-from jec_assets.training.optimizers import make_optimizer, set_learning_rate
-from jec_assets.training.progress import Progress, Reporter, Throttle
-from jec_assets.training.reproducible import seeded, threads
-from jec_assets.training.result import EpochFigures, TrainingResult
-from jec_assets.training.scalars import scalar_writer
-from jec_assets.training.schedule import learning_rate
+from jec_assets.models.prediction import choose_device
+from jec_assets.training.audience import Audience, open_audience
+from jec_assets.training.checkpoint import Checkpoints
+from jec_assets.training.config import TrainingConfigError, output_names
+from jec_assets.training.course import Course
+from jec_assets.training.divergence import step_fault
+from jec_assets.training.faults import NotFiniteError, TooFewJetsError, TrainingDivergedError, memory_faults
+from jec_assets.training.loader import BatchPlan, Share, ShuffledBatches
+from jec_assets.training.progress import Progress, Stopwatch
+from jec_assets.training.reproducible import deterministic, random_states, seeded, set_random_states, threads
+from jec_assets.training.result import is_over
+from jec_assets.training.schedule import Moment
+from jec_assets.training.step import Step, Stepper
+from jec_assets.training.validation import validation_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    from torch import Tensor
+    import torch
 
-    from jec_assets.jets.packed import PackedJets
+    from jec_assets.jets.labels import LabeledJets
     from jec_assets.models.network import JetNetwork
     from jec_assets.training.config import TrainingConfig
-
-# Validation jets are predicted in slices of so many batches, so that there is progress to report in between.
-BATCHES_PER_SLICE = 32
+    from jec_assets.training.progress import Reporter
+    from jec_assets.training.result import TrainingResult
 
 
 def train(
     network: JetNetwork,
-    training: PackedJets,
-    validation: PackedJets,
+    training: LabeledJets,
+    validation: LabeledJets,
     config: TrainingConfig,
     reporter: Reporter,
 ) -> TrainingResult:
     """Train the network in place; it ends on the CPU, in evaluation mode, with the weights of its best epoch.
 
     The best epoch is the one with the lowest validation loss, the earliest of equal ones. Standardization is fitted to
-    the training jets first. The reporter is called after the first step and then every few seconds.
+    the training jets first. The reporter is called after the first step and then every few seconds. A training that
+    was killed goes on from its checkpoint, and on the CPU ends with the same bits.
 
-    Raises `TooFewJetsError` for fewer than two training jets or no validation jet, `TrainingDivergedError` for a loss
-    or gradient that is not finite, `TrainingMemoryError` where the device's memory does not suffice.
+    In a group of processes all of them call it alike and end with the same weights; only the first reports and writes.
+
+    Raises `TooFewJetsError` for fewer than two training jets or no validation jet, `TrainingConfigError` for a network
+    with other outputs than its loss wants, `TrainingDivergedError`, with the jets' ids, for a loss or gradient that is
+    not finite, `TrainingMemoryError` where the device's memory does not suffice.
     """
-    if len(validation) == 0:
-        raise TooFewJetsError("training needs validation jets, got none: add files or loosen the selection")
-    start = time.perf_counter()
+    _check(network, training, validation, config)
     device = choose_device()
-    batches = ShuffledBatches(training, config.batch_size, config.seed, device)
-    with seeded(config.seed), threads(config.threads), memory_faults(config.batch_size):
-        network.set_standardization(Standardization.fit(training))
-        best, history = _Loop(network.to(device), batches, config).run(validation, Throttle(reporter))
-    return TrainingResult(best.epoch, best.validation_loss, history, str(device), time.perf_counter() - start)
+    with _surroundings(config):
+        network.set_standardization(Standardization.fit(training.packed))
+        batches = ShuffledBatches(training, _batch_plan(config), device)
+        stepper = Stepper(network.to(device), config, device)
+        checkpoints = Checkpoints(config.checkpoints, _circumstances(config, stepper, device))
+        course = _begun(checkpoints, stepper, device)
+        with open_audience(reporter, config.scalars_folder, course.position(batches.steps)) as audience:
+            loop = _Loop(config, stepper, course, checkpoints, audience, device)
+            while not is_over(course.history, config.epochs, config.patience):
+                loop.train_epoch(batches, training)
+                loop.end_epoch(validation)
+    network.load_state_dict(course.best_weights)
+    network.cpu().eval()
+    return course.result(device)
 
 
+@dataclass(frozen=True)
 class _Loop:
-    """A training under way: the network, its batches, and what updates it."""
+    """A training under way."""
 
-    def __init__(self, network: JetNetwork, batches: ShuffledBatches, config: TrainingConfig) -> None:
-        self._network = network
-        self._batches = batches
-        self._config = config
-        self._optimizer = make_optimizer(config.optimizer, network.parameters(), config.learning_rate)
+    config: TrainingConfig
+    stepper: Stepper
+    course: Course
+    checkpoints: Checkpoints
+    audience: Audience
+    device: torch.device
 
-    def run(self, validation: PackedJets, report: Reporter) -> tuple[EpochFigures, tuple[EpochFigures, ...]]:
-        """All epochs; the best one and the history."""
-        history: list[EpochFigures] = []
-        with scalar_writer(self._config.scalars_folder) as write:
-            for epoch in range(1, self._config.epochs + 1):
-                history.append(self._run_epoch(epoch, validation, report))
-                write(history[-1])
-                best = min(history, key=lambda figures: figures.validation_loss)
-                if best is history[-1]:
-                    weights = deepcopy(self._network.state_dict())
-        self._network.load_state_dict(weights)
-        self._network.cpu().eval()
-        return best, tuple(history)
+    def train_epoch(self, batches: ShuffledBatches, jets: LabeledJets) -> None:
+        """Take the steps that the epoch under way still lacks."""
+        epoch, done = self.course.epoch, self.course.sums.steps
+        steps = batches.steps(epoch)
+        clock = Stopwatch(self.course.sums.seconds)
+        # A GPU's figures are read when its next step is under way, so that it never waits for the CPU.
+        ahead = 1 if self.device.type == "cuda" else 0
+        under_way: deque[Step] = deque()
+        for number, batch in enumerate(batches.epoch(epoch, done), done + 1):
+            moment = Moment(epoch, self.config.epochs, number, steps)
+            under_way.append(self.stepper.take(batch, moment, self.checkpoints.due()))
+            if len(under_way) > ahead and self._settle(under_way.popleft(), jets, clock):
+                while under_way:
+                    self._settle(under_way.popleft(), jets, clock)
+                self._keep()
+        while under_way:
+            self._settle(under_way.popleft(), jets, clock)
 
-    def _run_epoch(self, epoch: int, validation: PackedJets, report: Reporter) -> EpochFigures:
-        """Train on every jet once, then look at the validation jets."""
-        rate = learning_rate(self._config.learning_rate, epoch, self._config.epochs)
-        set_learning_rate(self._optimizer, rate)
-        sizes, losses, norms = [], [], []
-        start = time.perf_counter()
-        for step, batch in enumerate(self._batches.epoch(epoch), start=1):
-            loss, norm = self._differentiate(batch)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise self._diverged(f"loss {loss}, norm of the gradient {norm}, in epoch {epoch}, step {step}")
-            self._optimizer.step()
-            progress = Progress(epoch, self._config.epochs, step, len(self._batches), loss)
-            report(progress)
-            sizes.append(len(batch))
-            losses.append(loss)
-            norms.append(norm)
-        seconds = time.perf_counter() - start
-        validation_loss = self._validate(validation, lambda: report(progress))
-        if not math.isfinite(validation_loss):
-            raise self._diverged(f"validation loss {validation_loss} after epoch {epoch}")
-        return EpochFigures(
-            epoch=epoch,
-            training_loss=float(np.average(losses, weights=sizes)),
-            validation_loss=validation_loss,
-            learning_rate=rate,
-            gradient_norm=float(np.mean(norms)),
-            jets_per_second=sum(sizes) / seconds,
+    def end_epoch(self, validation: LabeledJets) -> None:
+        """Validate the weights that the epoch ends with, keep them if they are the best, and keep where we are."""
+        if not self.course.sums.moved:
+            raise self._diverged("no step had a finite gradient")
+        network, alive = self.stepper.evaluated, self.audience.still_alive
+        try:
+            loss = validation_loss(network, validation, self.config.batch_size, alive)
+        except NotFiniteError as error:
+            raise self._diverged(str(error)) from error
+        self.audience.epoch(self.course.end_epoch(loss, network))
+        self._keep()
+
+    def _settle(self, step: Step, jets: LabeledJets, clock: Stopwatch) -> bool:
+        """Account for a step; whether a checkpoint is wanted after it."""
+        figures, moment = step.figures(), step.moment
+        if not (math.isfinite(figures.loss) and (math.isfinite(figures.gradient_norm) or self.stepper.may_overflow)):
+            raise self._diverged(
+                f"step {moment.step}: loss {figures.loss}, norm of the gradient {figures.gradient_norm}; "
+                f"{step_fault(step, jets.labels)}"
+            )
+        sums = self.course.sums
+        sums.add(step, figures, clock.seconds())
+        self.audience.step(
+            Progress(
+                moment.epoch,
+                moment.epochs,
+                moment.step,
+                moment.steps,
+                loss=figures.loss,
+                learning_rate=step.learning_rate,
+                gradient_norm=figures.gradient_norm,
+                jets_per_second=sums.jets_per_second,
+            )
         )
+        return figures.checkpoint
 
-    def _differentiate(self, batch: Batch) -> tuple[float, float]:
-        """Leave the batch's gradient in the weights; its loss, and the norm of the gradient over all weights."""
-        self._network.train()
-        self._optimizer.zero_grad()
-        loss = calibration_loss(self._network(batch.particles, batch.offsets, batch.jets)[:, 0], batch.target)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = get_total_norm([weight.grad for weight in self._network.parameters() if weight.grad is not None])
-        return loss.item(), norm.item()
-
-    def _validate(self, validation: PackedJets, still_alive: Callable[[], None]) -> float:
-        """The loss on the validation jets, in evaluation mode; `still_alive` is called in between."""
-        jets_per_slice = self._config.batch_size * BATCHES_PER_SLICE
-        predictions: list[Tensor] = []
-        for start in range(0, len(validation), jets_per_slice):
-            jets = validation.slice(start, start + jets_per_slice)
-            predictions.append(torch.from_numpy(predict(self._network, jets, self._config.batch_size)))
-            still_alive()
-        return calibration_loss(torch.cat(predictions), torch.tensor(validation.target)).item()
+    def _keep(self) -> None:
+        """Write a checkpoint; all processes together, since each has random numbers of its own."""
+        if not self.checkpoints.kept:
+            return
+        self.audience.flush()
+        self.checkpoints.write(
+            {
+                "weights": self.stepper.state_dict(),
+                "course": self.course.state_dict(),
+                "random": random_states(self.device),
+            }
+        )
 
     def _diverged(self, what: str) -> TrainingDivergedError:
+        plan = self.config.optimization
         return TrainingDivergedError(
-            f"{what}, with {self._config.optimizer} at a learning rate of {self._config.learning_rate:.3g}: lower it"
+            f"epoch {self.course.epoch}, {what}; with {plan.optimizer} at a learning rate of {plan.learning_rate:.3g}: "
+            "lower it, unless a jet's features or target are to blame"
         )
+
+
+def _begun(checkpoints: Checkpoints, stepper: Stepper, device: torch.device) -> Course:
+    """The beginning, or where the checkpoint says."""
+    state = checkpoints.read()
+    if state is None:
+        return Course()
+    stepper.load_state_dict(state["weights"])
+    set_random_states(state["random"], device)
+    return Course.from_state_dict(state["course"])
+
+
+def _check(network: JetNetwork, training: LabeledJets, validation: LabeledJets, config: TrainingConfig) -> None:
+    if len(training) < 2 or len(validation) == 0:
+        raise TooFewJetsError(
+            f"training needs at least two jets and a validation jet, got {len(training)} and {len(validation)}: add "
+            "files or loosen the selection"
+        )
+    outputs = output_names(config.loss)
+    if network.outputs != len(outputs):
+        raise TrainingConfigError(
+            f"the loss {config.loss!r} is that of a network with the outputs {', '.join(outputs)}, not of one with "
+            f"{network.outputs}: build it with outputs={len(outputs)}"
+        )
+
+
+@contextmanager
+def _surroundings(config: TrainingConfig) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(memory_faults(config.batch_size))
+        stack.enter_context(threads(config.computation.threads))
+        stack.enter_context(deterministic(config.computation.deterministic))
+        stack.enter_context(seeded(config.seed + group.rank()))  # each process drops out units of its own
+        yield
+
+
+def _batch_plan(config: TrainingConfig) -> BatchPlan:
+    return BatchPlan(config.batch_size, config.seed, share=Share(group.rank(), group.size()))
+
+
+def _circumstances(config: TrainingConfig, stepper: Stepper, device: torch.device) -> dict[str, object]:
+    """What a checkpoint must have in common with a training beside jets, network and code."""
+    return {
+        "config": config.decisive(),
+        "processes": group.size(),
+        "device": device.type,
+        "precision": str(stepper.dtype),
+    }

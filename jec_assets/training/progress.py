@@ -15,16 +15,27 @@ SECONDS_BETWEEN_REPORTS = 4.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands: `step` of `steps` in `epoch` of `epochs`, from 1 on, and the latest loss."""
+    """Where a training stands: `step` of `steps` in `epoch` of `epochs`, from 1 on, and the latest step's figures.
+
+    jets_per_second: over the epoch so far.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps: int
     loss: float
+    learning_rate: float = 0.0
+    gradient_norm: float = 0.0
+    jets_per_second: float = 0.0
 
     def __str__(self) -> str:
         return f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}, loss {self.loss:.5f}"
+
+    @property
+    def number(self) -> int:
+        """The step, counted from 1 over all epochs."""
+        return (self.epoch - 1) * self.steps + self.step
 
 
 Reporter = Callable[[Progress], None]
@@ -50,3 +61,14 @@ class Throttle:
         if now >= self._due:
             self._due = now + self._seconds
             self._reporter(progress)
+
+
+class Stopwatch:
+    """Seconds since it was made, on top of those `before`."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._zero = time.perf_counter() - before
+
+    def seconds(self) -> float:
+        """The seconds so far."""
+        return time.perf_counter() - self._zero

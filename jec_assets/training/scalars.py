@@ -1,44 +1,78 @@
-"""Curves of a training for TensorBoard.
+"""Curves of a training for TensorBoard: a point per epoch, and points per step at most every second.
 
-Belongs here: which scalars are written, and under which names.
+Belongs here: which scalars are written, under which names, and what becomes of points that a killed run left behind.
+Steps have event files of their own, in the subfolder `steps`, since TensorBoard hides outdated points by their step.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from jec_assets.training.progress import Throttle
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from torch.utils.tensorboard import SummaryWriter
+
+    from jec_assets.training.progress import Progress
     from jec_assets.training.result import EpochFigures
 
-FIRST_EPOCH = 1
+STEPS_FOLDER = "steps"
+SECONDS_BETWEEN_STEPS = 1.0
+
+
+class Curves:
+    """Writes figures to event files."""
+
+    def __init__(self, epochs: SummaryWriter, steps: SummaryWriter) -> None:
+        self._epochs, self._steps = epochs, steps
+        self._throttle = Throttle(self._write_step, SECONDS_BETWEEN_STEPS)
+
+    def epoch(self, figures: EpochFigures) -> None:
+        """A point in each of the epochs' curves."""
+        for name, value in (
+            ("loss/training", figures.training_loss),
+            ("loss/validation", figures.validation_loss),
+            ("learning_rate", figures.learning_rate),
+            ("gradient_norm", figures.gradient_norm),
+            ("jets_per_second", figures.jets_per_second),
+        ):
+            self._epochs.add_scalar(name, value, figures.epoch)
+
+    def step(self, progress: Progress) -> None:
+        """A point in each of the steps' curves, if it is time."""
+        self._throttle(progress)
+
+    def flush(self) -> None:
+        """Leave nothing in memory: points before a checkpoint are not written again by a run that goes on from it."""
+        self._epochs.flush()
+        self._steps.flush()
+
+    def _write_step(self, progress: Progress) -> None:
+        for name, value in (
+            ("step/loss", progress.loss),
+            ("step/learning_rate", progress.learning_rate),
+            ("step/gradient_norm", progress.gradient_norm),
+        ):
+            self._steps.add_scalar(name, value, progress.number)
 
 
 @contextmanager
-def scalar_writer(folder: Path | None) -> Iterator[Callable[[EpochFigures], None]]:
-    """A function that writes an epoch's figures to event files in `folder`, or nowhere for None.
+def open_curves(folder: Path | None, epochs_done: int, steps_done: int) -> Iterator[Curves | None]:
+    """The curves in a folder; None for None.
 
-    Curves that the folder holds of an earlier training are hidden by the first point, as TensorBoard's purge step does.
+    Points beyond so many epochs and steps, which an earlier run left in the folder, are hidden as TensorBoard's purge
+    step does, so that a training that goes on writes none twice.
     """
     if folder is None:
-        yield lambda _: None
+        yield None
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(log_dir=str(folder), purge_step=FIRST_EPOCH) as writer:
-
-        def write(figures: EpochFigures) -> None:
-            for name, value in (
-                ("loss/training", figures.training_loss),
-                ("loss/validation", figures.validation_loss),
-                ("learning_rate", figures.learning_rate),
-                ("gradient_norm", figures.gradient_norm),
-                ("jets_per_second", figures.jets_per_second),
-            ):
-                writer.add_scalar(name, value, figures.epoch)
-            writer.flush()
-
-        yield write
+    with ExitStack() as stack:
+        epochs = stack.enter_context(SummaryWriter(str(folder), purge_step=epochs_done + 1))
+        steps = stack.enter_context(SummaryWriter(str(folder / STEPS_FOLDER), purge_step=steps_done + 1))
+        yield Curves(epochs, steps)

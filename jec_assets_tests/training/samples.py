@@ -43,7 +43,7 @@ def labeled(jets: PackedJets) -> LabeledJets:
     return LabeledJets(jets, JetLabels(*ids, flavor, *(values.astype(np.float32) for values in numbers)))
 
 
-def small_network(seed: int = 0, hyperparameters: Hyperparameters = SMALL_PFN) -> JetNetwork:
+def small_network(seed: int = 0, hyperparameters: Hyperparameters = SMALL_PFN, outputs: int = 1) -> JetNetwork:
     """A network with fresh weights."""
     with seeded(seed):
-        return hyperparameters.build(INPUTS)
+        return hyperparameters.build(INPUTS, outputs)

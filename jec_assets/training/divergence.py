@@ -1,0 +1,80 @@
+"""Which jets are to blame when a loss or a gradient is not finite.
+
+Belongs here: finding and naming them. Does not belong here: noticing (`loop.py`) and the error (`faults.py`).
+
+Every process finds its own jets and learns of the others', so all end with the same message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from jec_assets.models import group
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from jec_assets.jets.labels import JetLabels
+    from jec_assets.training.step import Step
+
+MAX_NAMED = 10
+
+
+def step_fault(step: Step, labels: JetLabels) -> str:
+    """What is not finite about a step, with the jets (run:lumi:event) that it began with; labels of the data set."""
+    batch = step.batch
+    finite_inputs = (
+        _rows_finite(batch.jets)
+        & batch.target.isfinite()
+        & batch.weight.isfinite()
+        & ~_any_of_segment(~_rows_finite(batch.particles), batch.offsets)
+    )
+    return _fault(finite_inputs, _rows_finite(step.outputs), batch.indices, labels)
+
+
+def validation_fault(outputs: Tensor, target: Tensor, labels: JetLabels) -> str:
+    """The same of the jets that a network was validated on: outputs (jets, outputs), target and labels (jets,)."""
+    return _fault(target.isfinite(), _rows_finite(outputs), np.arange(len(target)), labels)
+
+
+def _fault(inputs: Tensor, outputs: Tensor, indices: NDArray[np.int64], labels: JetLabels) -> str:
+    for what, finite in (("features, target or weight", inputs), ("predictions", outputs)):
+        bad = _joined(indices[~finite.cpu().numpy()], finite.device)
+        if len(bad):
+            return f"{what} not finite of {_names(bad, labels)}"
+    return "all jets' features, targets and predictions are finite, only the loss or the gradient is not"
+
+
+def _names(indices: NDArray[np.int64], labels: JetLabels) -> str:
+    named = labels.take(indices[:MAX_NAMED])
+    rows = zip(named.run.tolist(), named.lumi.tolist(), named.event.tolist(), strict=True)
+    names = ", ".join(f"{run}:{lumi}:{event}" for run, lumi, event in rows)
+    further = len(indices) - MAX_NAMED
+    return f"run:lumi:event {names}" + (f" and {further} more" if further > 0 else "")
+
+
+def _joined(indices: NDArray[np.int64], device: torch.device) -> NDArray[np.int64]:
+    """The indices that any process gave, process by process."""
+    if group.size() == 1:
+        return indices
+    counts = torch.zeros(group.size(), dtype=torch.int64, device=device)
+    counts[group.rank()] = len(indices)
+    counts = group.sum_over_processes(counts)
+    start = int(counts[: group.rank()].sum())
+    every = torch.zeros(int(counts.sum()), dtype=torch.int64, device=device)
+    every[start : start + len(indices)] = torch.from_numpy(indices).to(device)
+    joined: NDArray[np.int64] = group.sum_over_processes(every).cpu().numpy()
+    return joined
+
+
+def _rows_finite(rows: Tensor) -> Tensor:
+    return rows.isfinite().all(1)
+
+
+def _any_of_segment(flags: Tensor, offsets: Tensor) -> Tensor:
+    before = torch.cat([flags.new_zeros(1, dtype=torch.int64), flags.cumsum(0)])
+    return before[offsets[1:]] > before[offsets[:-1]]
