@@ -67,8 +67,26 @@ class Settings(BaseSettings):
     # 94 is the smallest seed whose second and third trials of both families are networks that a laptop trains in a
     # minute, with learning rates from 5e-4 to 8e-3 and dropout below 0.35: chosen from the plans, before any training.
     seed: int = Field(94, ge=0, description="of the search, of initial weights and of the order of jets")
+    loss: Literal["absolute", "quantile", "huber", "log_cosh"] = Field(
+        "absolute", description="what is minimized; quantile also predicts where 16 % and 84 % of like jets lie"
+    )
+    weighting: Literal["none", "event_weights", "flat_weights", "flat_sampling"] = Field(
+        "none", description="how much training jets count: flat_* is flat in pT and eta for each flavor"
+    )
+    patience: int | None = Field(None, ge=1, description="epochs without improvement that end a trial; None: none do")
+
+    # How to train it
     # Two threads are a third faster where nothing else runs, and several times slower where something does.
     threads: int = Field(1, ge=0, description="threads of a training step on the CPU; 0: torch's own choice")
+    loading_threads: int = Field(
+        0, ge=0, description="threads that prepare batches ahead; 0: none beside the training's"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="of products in training; auto: bfloat16 on GPUs that have it"
+    )
+    deterministic: bool = Field(False, description="the same bits on a GPU too, more slowly")
+    parallel_trials: int = Field(0, ge=0, description="trials at a time; 0: one a GPU, or as many as there are cores")
+    workers: int = Field(1, ge=1, description="processes that train one network together, each on a GPU or core")
 
     # How to look at it
     bootstrap_resamples: int = Field(30, ge=2, description="resamplings behind an uncertainty (paper, Section 5.3)")

@@ -1,21 +1,27 @@
 """Assets of a model family: train_jets, validation_jets -> F/trial_model [a partition a trial] -> F/best_model."""
 
+from dataclasses import replace
+
 import dagster as dg
 
 from jec_assets.defs.jets import train_jets, validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
-from jec_assets.jets.dataset import load_split
+from jec_assets.jets.cache import cache_split
+from jec_assets.jets.features import feature_set_named
 from jec_assets.models.families import Family, family_named
+from jec_assets.models.inputs import NetworkInputs
 from jec_assets.search.best import BestModel, publish_best
-from jec_assets.search.provenance import TrainingBudget, code_version, present_inputs
+from jec_assets.search.choice import Choice, choose_best
+from jec_assets.search.parallel import Slots, run_trials
+from jec_assets.search.provenance import TrainingTerms, code_version, present_inputs
 from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
-from jec_assets.search.sampler import plan_trial, trial_key
-from jec_assets.search.study import Choice, choose_best
-from jec_assets.search.trial import Study, TrialInputs, run_trial
+from jec_assets.search.sampler import TrialPlan, plan_trial, trial_key
+from jec_assets.search.trial import Study, TrialInputs
 from jec_assets.settings import Settings
 from jec_assets.storage import Storage, digest_of
-from jec_assets.training.progress import Reporter
+from jec_assets.training.config import Computation
+from jec_assets.training.progress import Progress
 
 CODE_VERSION = code_version()
 
@@ -45,34 +51,65 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
     def trial_model(
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
     ) -> dg.MaterializeResult:
-        study = _study(settings, storage)
-        records = []
-        for key in context.partition_keys:
-            plan = plan_trial(family.name, settings.seed, int(key))
-            context.log.info(f"{family.title} trial {key}: {plan.optimizer}, {plan.hyperparameters}")
-            record = run_trial(study, plan, _progress_lines(context, f"{family.title} trial {key}"))
-            context.log.info(f"{family.title} trial {key}: {_outcome(record)}")
-            _mirror(context, key, record)
-            records.append(record)
-        return dg.MaterializeResult(data_version=dg.DataVersion(digest_of([_version(record) for record in records])))
+        plans = [plan_trial(family.name, settings.seed, int(key)) for key in context.partition_keys]
+        for plan in plans:
+            context.log.info(f"{_label(plan)}: {plan.optimization}, {plan.hyperparameters}")
+        by_number = {plan.number: plan for plan in plans}
+
+        def report(number: int, progress: Progress) -> None:
+            context.log.info(f"{_label(by_number[number])}: {progress}")
+
+        versions = {}
+        for record in run_trials(_study(settings, storage), plans, _slots(settings), report):
+            context.log.info(f"{_label(by_number[record.number])}: {_outcome(record)}")
+            _mirror(context, record)
+            versions[record.number] = _version(record)
+        return dg.MaterializeResult(data_version=dg.DataVersion(digest_of(sorted(versions.items()))))
 
     return trial_model
 
 
-def _progress_lines(context: dg.AssetExecutionContext, label: str) -> Reporter:
-    return lambda progress: context.log.info(f"{label}: {progress}")
+def _label(plan: TrialPlan) -> str:
+    return f"{family_named(plan.family).title} trial {trial_key(plan.number)}"
 
 
 def _study(settings: Settings, storage: Storage) -> Study:
-    train, validation = load_split(storage, "train"), load_split(storage, "validation")
-    inputs = TrialInputs(train.packed, validation.packed, train.split.digest, validation.split.digest, train.features)
-    budget = TrainingBudget(settings.epochs, settings.batch_size, settings.seed)
-    return Study(storage, inputs, budget, settings.threads, settings.work_folder / "tensorboard")
+    training, validation = (
+        cache_split(storage, name, settings.work_folder / "cache" / "jets") for name in ("train", "validation")
+    )
+    network_inputs = NetworkInputs.of(feature_set_named(training.split.feature_set))
+    return Study(
+        storage=storage,
+        inputs=TrialInputs(training.folder, validation.folder, network_inputs, present_inputs(storage)),
+        terms=_terms(settings),
+        computation=Computation(
+            settings.threads, settings.precision, settings.deterministic, loading_threads=settings.loading_threads
+        ),
+        workers=settings.workers,
+        scalars_folder=settings.work_folder / "tensorboard",
+    )
 
 
-def _mirror(context: dg.AssetExecutionContext, key: str, record: TrialRecord) -> None:
+def _terms(settings: Settings) -> TrainingTerms:
+    return TrainingTerms(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        loss=settings.loss,
+        weighting=settings.weighting,
+        patience=settings.patience,
+    )
+
+
+def _slots(settings: Settings) -> Slots:
+    if settings.parallel_trials:
+        return replace(Slots.of_this_machine(1), processes=settings.parallel_trials)
+    return Slots.of_this_machine(max(1, settings.threads) * settings.workers)
+
+
+def _mirror(context: dg.AssetExecutionContext, record: TrialRecord) -> None:
     """Show a record in Dagster: now, so that it survives a later trial's failure, and in the step's own event."""
-    metadata = _record_metadata(record)
+    key, metadata = trial_key(record.number), _record_metadata(record)
     if len(context.partition_keys) > 1:
         tags = {"dagster/data_version": _version(record)}
         event = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags)
@@ -93,8 +130,9 @@ def _outcome(record: TrialRecord) -> str:
 def _record_metadata(record: TrialRecord) -> Metadata:
     metadata: Metadata = {
         "status": record.status,
-        "optimizer": record.optimizer,
-        "learning_rate": record.learning_rate,
+        "optimizer": record.optimization.optimizer,
+        "learning_rate": record.optimization.learning_rate,
+        "schedule": record.optimization.schedule,
         **record.hyperparameters,
         "seconds": round(record.seconds, 1),
         "trial_digest": record.trial_digest,
@@ -138,7 +176,9 @@ def _best_model(family: Family, trial_model: dg.AssetsDefinition) -> dg.AssetsDe
 
 def _best_metadata(best: BestModel, choice: Choice) -> Metadata:
     ranked = sorted(choice.candidates, key=lambda record: record.validation_loss)
-    rows = [(trial_key(record.number), f"{record.validation_loss:.5f}", record.optimizer) for record in ranked]
+    rows = [
+        (trial_key(record.number), f"{record.validation_loss:.5f}", record.optimization.optimizer) for record in ranked
+    ]
     return {
         "trial": trial_key(best.trial),
         "validation_loss": best.validation_loss,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.calibrated_jets import STANDARD
-from jec_assets.training.losses import MAX_ABS_TARGET
+from jec_assets.training.config import MAX_ABS_TARGET
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, REGIONS, UNKNOWN_FLAVOR, Interval
-from jec_assets.training.losses import MAX_ABS_TARGET
+from jec_assets.training.config import MAX_ABS_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ import numpy as np
 
 from jec_assets.evaluation.bootstrap import improvement, means, quotient
 from jec_assets.evaluation.number import Number
-from jec_assets.training.losses import MAX_ABS_TARGET
+from jec_assets.training.config import MAX_ABS_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

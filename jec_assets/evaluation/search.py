@@ -40,7 +40,10 @@ class EvaluatedTrial:
     @classmethod
     def of(cls, record: FinishedTrial, test_loss: float) -> EvaluatedTrial:
         """From a finished trial's record; learning rate and optimizer stand among the hyperparameters."""
-        trained: dict[str, float | str] = {"learning_rate": record.learning_rate, "optimizer": record.optimizer}
+        trained: dict[str, float | str] = {
+            "learning_rate": record.optimization.learning_rate,
+            "optimizer": record.optimization.optimizer,
+        }
         tried = {**record.hyperparameters, **trained}
         return cls(record.number, tried, record.validation_loss, test_loss, record.history)
 

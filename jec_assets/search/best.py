@@ -1,6 +1,6 @@
 """The frozen choice: which trial's network is a family's best model, published for all that comes after.
 
-Belongs here: the pointer to the chosen weights and reading them. Does not belong here: the rule (`study.py`).
+Belongs here: the pointer to the chosen weights and reading them. Does not belong here: the rule (`choice.py`).
 
     best_models/<family>.json
 """
@@ -16,7 +16,7 @@ from jec_assets.search.provenance import InputDigests, present_inputs
 if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
     from jec_assets.models.saving import NetworkDescription
-    from jec_assets.search.study import Choice
+    from jec_assets.search.choice import Choice
     from jec_assets.storage import Storage
 
 

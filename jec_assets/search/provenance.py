@@ -11,9 +11,24 @@ from typing import TYPE_CHECKING
 
 from jec_assets.jets.splits import load_split_record
 from jec_assets.storage import code_digest
+from jec_assets.training.config import LossName, WeightingName
 
 if TYPE_CHECKING:
     from jec_assets.storage import Storage
+
+
+# What a training says of itself, how it is kept and started, and counts in closed form.
+DECIDES_NOTHING = tuple(
+    f"jec_assets.{package}/{module}.py"
+    for package, modules in {
+        "models": ("complexity",),
+        "training": (
+            *("audience", "checkpoint", "divergence", "faults", "job", "launch", "progress", "scalars"),
+            *("tensor_tree", "worker"),
+        ),
+    }.items()
+    for module in modules
+)
 
 
 @dataclass(frozen=True)
@@ -27,12 +42,18 @@ class InputDigests:
 
 
 @dataclass(frozen=True)
-class TrainingBudget:
-    """How much training each trial gets; the seed is that of initial weights, dropout and the order of jets."""
+class TrainingTerms:
+    """What the trainings of all trials of a study have in common, as `TrainingConfig` takes it.
+
+    The seed is that of initial weights, dropout and the order of jets.
+    """
 
     epochs: int
     batch_size: int
     seed: int
+    loss: LossName = "absolute"
+    weighting: WeightingName = "none"
+    patience: int | None = None
 
 
 def present_inputs(storage: Storage) -> InputDigests:
@@ -43,11 +64,14 @@ def present_inputs(storage: Storage) -> InputDigests:
 
 @cache
 def code_version() -> str:
-    """Digest of the sources that decide a trial's outcome: features and packing, networks, training, search.
+    """Digest of the sources that decide a trial's outcome: features and their arrays, networks, training, the trial.
 
-    Taken once a process: what runs is what was imported, even if somebody edits a source meanwhile.
+    A source that is added counts, until it is named in `DECIDES_NOTHING`. Taken once a process: what runs is what was
+    imported, even if somebody edits a source meanwhile.
     """
-    from jec_assets import models, search, training
-    from jec_assets.jets import dataset, features, packed
+    from jec_assets import models, training
+    from jec_assets.jets import cache, dataset, features, identity, labels, packed
+    from jec_assets.search import trial
 
-    return code_digest(features, packed, dataset, models, training, search)
+    jets = (features, packed, labels, identity, dataset, cache)
+    return code_digest(*jets, models, training, trial, leaving_out=DECIDES_NOTHING)

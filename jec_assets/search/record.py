@@ -1,7 +1,7 @@
 """The record of a trial: what was tried, on what, and what came of it.
 
 Belongs here: the record's fields, where it lies in storage and when it is current. Does not belong here: carrying out a
-trial (`trial.py`) and choosing among records (`study.py`).
+trial (`trial.py`) and choosing among records (`choice.py`).
 
 A trial is over when its record is published. Its weights are published before, under their digest, so a record never
 names weights that are not there:
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from jec_assets.search.provenance import InputDigests, TrainingBudget
+from jec_assets.search.provenance import InputDigests, TrainingTerms
 from jec_assets.search.sampler import TrialPlan, trial_key
 from jec_assets.storage import Storage, digest_of, package_versions
-from jec_assets.training.config import OptimizerName
+from jec_assets.training.config import Optimization
 from jec_assets.training.result import EpochFigures
 
 if TYPE_CHECKING:
@@ -45,23 +45,21 @@ class PlannedTrial(BaseModel):
     number: int
     trial_digest: str
     hyperparameters: dict[str, int | float]
-    optimizer: OptimizerName
-    learning_rate: float
-    budget: TrainingBudget
+    optimization: Optimization
+    terms: TrainingTerms
     inputs: InputDigests
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, plan: TrialPlan, budget: TrainingBudget, inputs: InputDigests) -> PlannedTrial:
+    def of(cls, plan: TrialPlan, terms: TrainingTerms, inputs: InputDigests) -> PlannedTrial:
         """The beginning of a plan's record, with the versions installed here."""
         return PlannedTrial(
             family=plan.family,
             number=plan.number,
-            trial_digest=trial_digest(plan, budget, inputs),
+            trial_digest=trial_digest(plan, terms, inputs),
             hyperparameters=plan.hyperparameters.to_dict(),
-            optimizer=plan.optimizer,
-            learning_rate=plan.learning_rate,
-            budget=budget,
+            optimization=plan.optimization,
+            terms=terms,
             inputs=inputs,
             versions=package_versions(*VERSIONED_PACKAGES),
         )
@@ -103,7 +101,7 @@ def record_key(family: str, number: int) -> str:
     return f"trials/{family}/{trial_key(number)}.json"
 
 
-def trial_digest(plan: TrialPlan, budget: TrainingBudget, inputs: InputDigests) -> str:
+def trial_digest(plan: TrialPlan, terms: TrainingTerms, inputs: InputDigests) -> str:
     """Digest of everything that determines a trial's outcome.
 
     Threads, device and package versions are not part of it: they change results in their last bits, not what is
@@ -113,9 +111,8 @@ def trial_digest(plan: TrialPlan, budget: TrainingBudget, inputs: InputDigests) 
         {
             "family": plan.family,
             "hyperparameters": plan.hyperparameters.to_dict(),
-            "optimizer": plan.optimizer,
-            "learning_rate": plan.learning_rate,
-            "budget": asdict(budget),
+            "optimization": asdict(plan.optimization),
+            "terms": asdict(terms),
             "inputs": asdict(inputs),
         }
     )

@@ -10,7 +10,7 @@ depends on its own number alone, so trials may run in any order, on any machine,
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from jec_assets.models.families import family_named
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
     from jec_assets.models.hyperparameters import Hyperparameters
-    from jec_assets.training.config import OptimizerName
+    from jec_assets.training.config import Optimization, OptimizerName
 
 PUBLISHED_TRIAL = 0
 MAX_OPTUNA_SEED = 2**32
@@ -32,8 +32,7 @@ class TrialPlan:
 
     number: int
     hyperparameters: Hyperparameters
-    optimizer: OptimizerName
-    learning_rate: float
+    optimization: Optimization
 
     @property
     def family(self) -> str:
@@ -53,15 +52,15 @@ def plan_trial(family: str, seed: int, number: int) -> TrialPlan:
     space = space_of(family)
     if number == PUBLISHED_TRIAL:
         published = family_named(family).published
-        return TrialPlan(number, published, space.published_optimizer, space.published_learning_rate)
+        return TrialPlan(number, published, space.published)
     draw = _ask(_optuna_seed(family, seed, number))
     network = {name: _suggest(draw, name, values) for name, values in space.network.items()}
-    return TrialPlan(
-        number,
-        family_named(family).hyperparameters.from_dict(network),
-        cast("OptimizerName", draw.suggest_categorical("optimizer", space.optimizers)),
-        draw.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high),
+    optimization = replace(
+        space.published,
+        optimizer=cast("OptimizerName", draw.suggest_categorical("optimizer", space.optimizers)),
+        learning_rate=draw.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high),
     )
+    return TrialPlan(number, family_named(family).hyperparameters.from_dict(network), optimization)
 
 
 def _suggest(draw: Trial, name: str, values: OneOf | Uniform) -> int | float:

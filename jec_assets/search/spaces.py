@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jec_assets.models.families import UnknownFamilyError
-from jec_assets.training.config import OPTIMIZERS, OptimizerName
+from jec_assets.training.config import OPTIMIZERS, Optimization, OptimizerName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +42,12 @@ LEARNING_RATE = Uniform(1e-5, 1e-2)
 class SearchSpace:
     """What is searched for one family.
 
-    network: a range for each of the family's hyperparameters, by name. learning_rate, optimizers: how it is trained.
-    published_*: how the published optimum was trained.
+    network: a range for each of the family's hyperparameters, by name. published: how its optimum was trained; of it
+    every trial takes what is not searched (schedule, clipping, averaging). learning_rate, optimizers: what is.
     """
 
     network: Mapping[str, OneOf | Uniform]
-    published_optimizer: OptimizerName
-    published_learning_rate: float
+    published: Optimization
     learning_rate: Uniform = LEARNING_RATE
     optimizers: tuple[OptimizerName, ...] = OPTIMIZERS
 
@@ -62,8 +61,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((50, 100, 200, 400)),
             "dropout": DROPOUT,
         },
-        published_optimizer="Ranger",
-        published_learning_rate=1.08e-3,
+        published=Optimization("Ranger", 1.08e-3),
     ),
     "particle_net": SearchSpace(
         network={
@@ -75,8 +73,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((50, 100, 200)),
             "dropout": DROPOUT,
         },
-        published_optimizer="Ranger",
-        published_learning_rate=8.72e-3,
+        published=Optimization("Ranger", 8.72e-3),
     ),
 }
 

@@ -1,17 +1,18 @@
 """Carrying out a trial: train the planned network, publish weights and record.
 
 Belongs here: when a trial is skipped, what becomes of one that fails. Does not belong here: how networks are trained
-(`jec_assets.training`) and what a record holds (`record.py`).
+(`jec_assets.training`), what a record holds (`record.py`) and trials side by side (`parallel.py`).
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jec_assets.models.inputs import NetworkInputs
-from jec_assets.search.provenance import InputDigests, TrainingBudget, code_version
+from jec_assets.search.provenance import InputDigests, TrainingTerms
 from jec_assets.search.record import (
     FailedTrial,
     FinishedTrial,
@@ -22,14 +23,10 @@ from jec_assets.search.record import (
     publish_weights,
 )
 from jec_assets.search.sampler import trial_key
-from jec_assets.training.config import TrainingConfig
+from jec_assets.training.config import Checkpointing, Computation, TrainingConfig, output_names
 from jec_assets.training.faults import TrainingFaultError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from jec_assets.jets.features import FeatureSet
-    from jec_assets.jets.packed import PackedJets
     from jec_assets.models.network import JetNetwork
     from jec_assets.search.sampler import TrialPlan
     from jec_assets.storage import Storage
@@ -39,32 +36,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialInputs:
-    """The jets of a study and their digests."""
+    """The jets of a study: folders of `jec_assets.jets.cache`, what of them a network sees, and their digests."""
 
-    training: PackedJets
-    validation: PackedJets
-    training_digest: str
-    validation_digest: str
-    feature_set: FeatureSet
-
-    @property
-    def digests(self) -> InputDigests:
-        """The digests that this study's records carry, with the present code version."""
-        return InputDigests(self.training_digest, self.validation_digest, self.feature_set.name, code_version())
+    training: Path
+    validation: Path
+    network_inputs: NetworkInputs
+    digests: InputDigests
 
 
 @dataclass(frozen=True)
 class Study:
     """What the trials of a study share.
 
-    threads and scalars_folder are where and how they run, see `TrainingConfig`; each trial writes its TensorBoard
-    curves to a folder of its own, `<scalars_folder>/<family>/<number>`.
+    workers: processes that train one network together. Each trial writes its TensorBoard curves to a folder of its own,
+    `<scalars_folder>/<family>/<number>`.
     """
 
     storage: Storage
     inputs: TrialInputs
-    budget: TrainingBudget
-    threads: int = 0
+    terms: TrainingTerms
+    computation: Computation = field(default_factory=Computation)
+    workers: int = 1
     scalars_folder: Path | None = None
 
 
@@ -74,10 +66,12 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
     Hyperparameters that cannot be trained (the loss diverges, the network does not fit into memory) give the record
     of a failed trial, which the next run tries again. Every other error is not the hyperparameters' and propagates.
     """
-    planned = PlannedTrial.of(plan, study.budget, study.inputs.digests)
+    planned = PlannedTrial.of(plan, study.terms, study.inputs.digests)
     stored = current_record(study.storage, planned)
     if stored is not None:
         return stored
+    from jec_assets.training.checkpoint import remove_checkpoint
+
     start = time.perf_counter()
     try:
         network, result = _train(study, plan, reporter)
@@ -98,29 +92,47 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
         seconds=result.seconds,
     )
     publish_record(study.storage, finished)
+    remove_checkpoint(_checkpointing(study, planned))
     return finished
 
 
 def _train(study: Study, plan: TrialPlan, reporter: Reporter) -> tuple[JetNetwork, TrainingResult]:
+    from jec_assets.jets.cache import open_cache
     from jec_assets.training.loop import train
     from jec_assets.training.reproducible import seeded
 
-    config = TrainingConfig(
-        optimizer=plan.optimizer,
-        learning_rate=plan.learning_rate,
-        epochs=study.budget.epochs,
-        batch_size=study.budget.batch_size,
-        seed=study.budget.seed,
-        threads=study.threads,
-        scalars_folder=study.scalars_folder and study.scalars_folder / plan.family / trial_key(plan.number),
-    )
+    config = _config(study, plan)
     with seeded(config.seed):
-        network = plan.hyperparameters.build(NetworkInputs.of(study.inputs.feature_set))
-    return network, train(network, study.inputs.training, study.inputs.validation, config, reporter)
+        outputs = len(output_names(config.loss))
+        network = plan.hyperparameters.build(study.inputs.network_inputs, outputs)
+    training, validation = open_cache(study.inputs.training), open_cache(study.inputs.validation)
+    return network, train(network, training, validation, config, reporter)
+
+
+def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
+    terms, planned = study.terms, PlannedTrial.of(plan, study.terms, study.inputs.digests)
+    return TrainingConfig(
+        optimization=plan.optimization,
+        epochs=terms.epochs,
+        batch_size=terms.batch_size,
+        seed=terms.seed,
+        loss=terms.loss,
+        weighting=terms.weighting,
+        patience=terms.patience,
+        computation=study.computation,
+        scalars_folder=study.scalars_folder and study.scalars_folder / plan.family / trial_key(plan.number),
+        checkpoints=_checkpointing(study, planned),
+    )
+
+
+def _checkpointing(study: Study, planned: PlannedTrial) -> Checkpointing:
+    folder, digest = f"trials/{planned.family}/checkpoints", planned.trial_digest
+    return Checkpointing(study.storage, f"{folder}/{digest}.safetensors", digest)
 
 
 def _network_bytes(study: Study, plan: TrialPlan, network: JetNetwork) -> bytes:
     from jec_assets.models.saving import NetworkDescription, network_bytes
 
-    feature_set = study.inputs.feature_set.name
-    return network_bytes(network, NetworkDescription(plan.family, plan.hyperparameters, feature_set, network.inputs))
+    feature_set, outputs = study.inputs.digests.feature_set, output_names(study.terms.loss)
+    description = NetworkDescription(plan.family, plan.hyperparameters, feature_set, network.inputs, outputs)
+    return network_bytes(network, description)

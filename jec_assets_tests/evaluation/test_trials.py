@@ -7,8 +7,8 @@ import pytest
 from jec_assets.evaluation.provenance import StaleArtifactError
 from jec_assets.evaluation.trials import candidates
 from jec_assets.search.best import publish_best
+from jec_assets.search.choice import choose_best
 from jec_assets.search.record import publish_record
-from jec_assets.search.study import choose_best
 from jec_assets.storage import Storage
 from jec_assets_tests.search.samples import DIGESTS, failed, finished
 

@@ -1,31 +1,26 @@
-"""A study small enough to run in a test: learnable jets, a feature set of their shape, small plans."""
+"""A study small enough to run in a test: learnable jets in caches, small plans."""
 
 from __future__ import annotations
 
-from jec_assets.jets.features import Feature, FeatureSet
-from jec_assets.search.provenance import InputDigests, TrainingBudget
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jec_assets.jets.labels import LabeledJets
+from jec_assets.search.provenance import InputDigests, TrainingTerms, code_version
 from jec_assets.search.record import FailedTrial, FinishedTrial, PlannedTrial
 from jec_assets.search.sampler import TrialPlan
 from jec_assets.search.trial import Study, TrialInputs
 from jec_assets.storage import Storage
+from jec_assets.training.config import Computation, Optimization
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import EpochFigures
-from jec_assets_tests.training.samples import SMALL_PFN, learnable_jets
+from jec_assets_tests.training.samples import INPUTS, SMALL_PFN, labeled, learnable_jets
 
-
-def _features(*names: str) -> tuple[Feature, ...]:
-    return tuple(Feature(name, "1", (), lambda columns: columns.offsets) for name in names)
-
-
-FEATURES = FeatureSet(
-    "sample",
-    _features("delta_eta", "delta_phi", "first", "second"),
-    _features("third", "fourth"),
-    members_only=False,
-    max_particles=None,
-)
-BUDGET = TrainingBudget(epochs=3, batch_size=32, seed=1)
-INPUTS = TrialInputs(learnable_jets(203, seed=1), learnable_jets(61, seed=2), "training", "validation", FEATURES)
+TERMS = TrainingTerms(epochs=3, batch_size=32, seed=1)
+TRAINING, VALIDATION = labeled(learnable_jets(203, seed=1)), labeled(learnable_jets(61, seed=2))
 DIGESTS = InputDigests("training", "validation", "sample", "code")
 EPOCH = EpochFigures(1, 0.08, 0.07, 1e-3, 0.5, 1e4)
 
@@ -34,17 +29,33 @@ def silent(_: Progress) -> None:
     pass
 
 
-def study(storage: Storage, budget: TrainingBudget = BUDGET, inputs: TrialInputs = INPUTS) -> Study:
-    return Study(storage, inputs, budget, threads=1)
+def write_cache(folder: Path, jets: LabeledJets) -> Path:
+    """The jets as `jec_assets.jets.cache.open_cache` wants them, in the order given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in (jets.packed, jets.labels):
+        for field in fields(part):
+            np.save(folder / f"{field.name}.npy", getattr(part, field.name))
+    return folder
 
 
-def plan(number: int = 0, learning_rate: float = 0.01) -> TrialPlan:
-    return TrialPlan(number, SMALL_PFN, "Adam", learning_rate)
+def inputs(folder: Path, training: LabeledJets = TRAINING, name: str = "training") -> TrialInputs:
+    """The sample's jets in caches below a folder."""
+    caches = (write_cache(folder / name, training), write_cache(folder / "validation", VALIDATION))
+    return TrialInputs(*caches, INPUTS, InputDigests(name, "validation", "sample", code_version()))
 
 
-def finished(number: int, loss: float, inputs: InputDigests = DIGESTS) -> FinishedTrial:
+def study(storage: Storage, terms: TrainingTerms = TERMS, given: TrialInputs | None = None) -> Study:
+    given = given or inputs(Path(storage.root).parent / "caches")
+    return Study(storage, given, terms, Computation(threads=1))
+
+
+def plan(number: int = 0, **changes: Any) -> TrialPlan:
+    return TrialPlan(number, SMALL_PFN, Optimization(**{"optimizer": "Adam", "learning_rate": 0.01, **changes}))
+
+
+def finished(number: int, loss: float, digests: InputDigests = DIGESTS) -> FinishedTrial:
     return FinishedTrial(
-        **dict(PlannedTrial.of(plan(number), BUDGET, inputs)),
+        **dict(PlannedTrial.of(plan(number), TERMS, digests)),
         best_epoch=1,
         validation_loss=loss,
         history=(EPOCH,),
@@ -56,5 +67,5 @@ def finished(number: int, loss: float, inputs: InputDigests = DIGESTS) -> Finish
     )
 
 
-def failed(number: int, inputs: InputDigests = DIGESTS) -> FailedTrial:
-    return FailedTrial(**dict(PlannedTrial.of(plan(number), BUDGET, inputs)), error="loss nan", seconds=1.0)
+def failed(number: int, digests: InputDigests = DIGESTS) -> FailedTrial:
+    return FailedTrial(**dict(PlannedTrial.of(plan(number), TERMS, digests)), error="loss nan", seconds=1.0)

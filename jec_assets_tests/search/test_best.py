@@ -6,11 +6,11 @@ import pytest
 from jec_assets.models.prediction import predict
 from jec_assets.models.saving import load_network
 from jec_assets.search.best import load_best, load_best_network, publish_best
+from jec_assets.search.choice import choose_best
 from jec_assets.search.record import FinishedTrial
-from jec_assets.search.study import choose_best
 from jec_assets.search.trial import run_trial
 from jec_assets.storage import ArtifactMissingError, Storage
-from jec_assets_tests.search.samples import INPUTS, failed, finished, plan, silent, study
+from jec_assets_tests.search.samples import VALIDATION, failed, finished, plan, silent, study
 
 
 def test_the_choice_is_read_as_it_was_published(storage: Storage) -> None:
@@ -26,9 +26,10 @@ def test_no_choice_is_missing(storage: Storage) -> None:
 
 
 def test_the_chosen_network_is_the_trials(storage: Storage) -> None:
-    record = run_trial(study(storage), plan(), silent)
+    setup = study(storage)
+    record = run_trial(setup, plan(), silent)
     assert isinstance(record, FinishedTrial)
-    best = publish_best(storage, choose_best([record], INPUTS.digests))
+    best = publish_best(storage, choose_best([record], setup.inputs.digests))
     network, (trials_own, _) = load_best_network(storage, best), load_network(storage.read_bytes(record.weights_key))
     assert not network.training
-    assert np.array_equal(predict(network, INPUTS.validation), predict(trials_own, INPUTS.validation))
+    assert np.array_equal(predict(network, VALIDATION.packed), predict(trials_own, VALIDATION.packed))

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from jec_assets.search.provenance import InputDigests, TrainingBudget
+from jec_assets.search.provenance import InputDigests, TrainingTerms
 from jec_assets.search.record import (
     PlannedTrial,
     TrialRecordError,
@@ -16,7 +16,7 @@ from jec_assets.search.record import (
     trial_digest,
 )
 from jec_assets.storage import ArtifactMissingError, Storage
-from jec_assets_tests.search.samples import BUDGET, DIGESTS, failed, finished, plan
+from jec_assets_tests.search.samples import DIGESTS, TERMS, failed, finished, plan
 
 
 @pytest.mark.parametrize("record", [finished(3, 0.07), failed(4)])
@@ -53,21 +53,29 @@ def test_a_missing_record_is_missing(storage: Storage) -> None:
         read_record(storage, "trials/pfn/001.json")
 
 
+OPTIMIZATIONS = [
+    {"learning_rate": 0.02},
+    {"optimizer": "Ranger"},
+    {"schedule": "cosine"},
+    {"clip_norm": 1.0},
+    {"average_decay": 0.9},
+]
+
+
 def test_everything_that_decides_the_outcome_is_in_the_digest() -> None:
     others = [
-        (replace(plan(), learning_rate=0.02), BUDGET, DIGESTS),
-        (replace(plan(), optimizer="Ranger"), BUDGET, DIGESTS),
-        (replace(plan(), hyperparameters=replace(plan().hyperparameters, dropout=0.2)), BUDGET, DIGESTS),
-        *((plan(), replace(BUDGET, **{field.name: 77}), DIGESTS) for field in fields(TrainingBudget)),
-        *((plan(), BUDGET, replace(DIGESTS, **{field.name: "other"})) for field in fields(InputDigests)),
+        *((plan(**change), TERMS, DIGESTS) for change in OPTIMIZATIONS),
+        (replace(plan(), hyperparameters=replace(plan().hyperparameters, dropout=0.2)), TERMS, DIGESTS),
+        *((plan(), replace(TERMS, **{field.name: 77}), DIGESTS) for field in fields(TrainingTerms)),
+        *((plan(), TERMS, replace(DIGESTS, **{field.name: "other"})) for field in fields(InputDigests)),
     ]
-    digests = {trial_digest(*arguments) for arguments in [(plan(), BUDGET, DIGESTS), *others]}
+    digests = {trial_digest(*arguments) for arguments in [(plan(), TERMS, DIGESTS), *others]}
     assert len(digests) == 1 + len(others)
-    assert trial_digest(plan(), BUDGET, DIGESTS) == trial_digest(replace(plan(), number=5), BUDGET, DIGESTS)
+    assert trial_digest(plan(), TERMS, DIGESTS) == trial_digest(replace(plan(), number=5), TERMS, DIGESTS)
 
 
 def test_only_a_finished_record_of_the_same_digest_with_weights_is_current(storage: Storage) -> None:
-    planned = PlannedTrial.of(plan(3), BUDGET, DIGESTS)
+    planned = PlannedTrial.of(plan(3), TERMS, DIGESTS)
     assert current_record(storage, planned) is None
     publish_record(storage, failed(3))
     assert current_record(storage, planned) is None
@@ -75,11 +83,11 @@ def test_only_a_finished_record_of_the_same_digest_with_weights_is_current(stora
     assert current_record(storage, planned) is None, "its weights are not there"
     storage.publish_bytes("trials/pfn/weights/3.safetensors", b"weights")
     assert current_record(storage, planned) == finished(3, 0.07)
-    other = PlannedTrial.of(plan(3), BUDGET, replace(DIGESTS, training_jets="other"))
+    other = PlannedTrial.of(plan(3), TERMS, replace(DIGESTS, training_jets="other"))
     assert current_record(storage, other) is None
 
 
 def test_an_object_that_is_no_record_is_replaced(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:
     storage.publish_bytes("trials/pfn/003.json", b"{}")
-    assert current_record(storage, PlannedTrial.of(plan(3), BUDGET, DIGESTS)) is None
+    assert current_record(storage, PlannedTrial.of(plan(3), TERMS, DIGESTS)) is None
     assert "003.json is not a trial's record" in caplog.text

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from jec_assets.models.families import FAMILIES
 from jec_assets.search.sampler import TrialPlan, plan_trial, trial_key
 from jec_assets.search.spaces import OneOf, space_of
+from jec_assets.training.config import Optimization
 
 FAMILY_NAMES = st.sampled_from(sorted(FAMILIES))
 
 
 def test_the_first_trial_is_the_published_optimum() -> None:
     pfn, particle_net = plan_trial("pfn", 1, 0), plan_trial("particle_net", 99, 0)
-    assert pfn == TrialPlan(0, FAMILIES["pfn"].published, "Ranger", 1.08e-3)
-    assert particle_net == TrialPlan(0, FAMILIES["particle_net"].published, "Ranger", 8.72e-3)
+    assert pfn == TrialPlan(0, FAMILIES["pfn"].published, Optimization("Ranger", 1.08e-3))
+    assert particle_net == TrialPlan(0, FAMILIES["particle_net"].published, Optimization("Ranger", 8.72e-3))
     assert (pfn.family, particle_net.family) == ("pfn", "particle_net")
 
 
@@ -33,14 +34,14 @@ def test_a_plan_is_in_its_space_and_the_same_again(family: str, seed: int, numbe
             assert value in values.values
         else:
             assert values.low <= value <= values.high
-    assert space.learning_rate.low <= plan.learning_rate <= space.learning_rate.high
-    assert plan.optimizer in space.optimizers
+    assert space.learning_rate.low <= plan.optimization.learning_rate <= space.learning_rate.high
+    assert plan.optimization.optimizer in space.optimizers
     assert plan == plan_trial(family, seed, number)
 
 
 def test_families_seeds_and_numbers_are_independent() -> None:
     rates = {
-        plan_trial(family, seed, number).learning_rate
+        plan_trial(family, seed, number).optimization.learning_rate
         for family in FAMILIES
         for seed in range(5)
         for number in range(1, 11)
@@ -51,12 +52,12 @@ def test_families_seeds_and_numbers_are_independent() -> None:
 def test_learning_rate_and_dropout_are_uniform_on_a_linear_scale() -> None:
     plans = [plan_trial("pfn", 7, number) for number in range(1, 601)]
     for drawn, high in (
-        ([plan.learning_rate for plan in plans], 1e-2),
+        ([plan.optimization.learning_rate for plan in plans], 1e-2),
         ([plan.hyperparameters.to_dict()["dropout"] for plan in plans], 0.5),
     ):
         shares = np.histogram(drawn, bins=4, range=(0, high))[0] / len(plans)
         assert shares == pytest.approx([0.25] * 4, abs=0.06)  # 3.4 sigma
-    assert {plan.optimizer for plan in plans} == set(space_of("pfn").optimizers)
+    assert {plan.optimization.optimizer for plan in plans} == set(space_of("pfn").optimizers)
 
 
 def test_plans_are_the_same_in_another_process() -> None:

@@ -39,8 +39,8 @@ def test_every_family_has_a_space_that_holds_its_published_optimum(name: str) ->
             assert published[parameter] in values.values
         else:
             assert values.low <= published[parameter] <= values.high
-    assert space.published_optimizer in space.optimizers
-    assert space.learning_rate.low <= space.published_learning_rate <= space.learning_rate.high
+    assert space.published.optimizer in space.optimizers
+    assert space.learning_rate.low <= space.published.learning_rate <= space.learning_rate.high
 
 
 def test_an_unknown_family_is_named() -> None:

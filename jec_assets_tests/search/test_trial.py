@@ -14,7 +14,7 @@ from jec_assets.search.record import FailedTrial, FinishedTrial, read_record
 from jec_assets.search.trial import run_trial
 from jec_assets.storage import Storage
 from jec_assets.training.progress import Progress
-from jec_assets_tests.search.samples import BUDGET, INPUTS, plan, silent, study
+from jec_assets_tests.search.samples import TERMS, VALIDATION, inputs, plan, silent, study
 
 
 def run(storage: Storage, **changes: float) -> FinishedTrial:
@@ -34,8 +34,8 @@ def test_a_finished_trial_has_weights_that_give_its_loss(storage: Storage) -> No
     network, description = load_network(storage.local_file(record.weights_key))
     assert (description.family, description.feature_set) == ("pfn", "sample")
     assert description.hyperparameters == plan().hyperparameters
-    errors = np.abs(predict(network, INPUTS.validation) - INPUTS.validation.target)
-    loss = np.mean(errors * (np.abs(INPUTS.validation.target) < 1))
+    jets = VALIDATION.packed
+    loss = np.mean(np.abs(predict(network, jets) - jets.target) * (np.abs(jets.target) < 1))
     assert record.validation_loss == pytest.approx(loss, rel=1e-5)
     assert record.validation_loss == min(epoch.validation_loss for epoch in record.history)
     assert record.parameters == network.parameter_count
@@ -46,7 +46,7 @@ def test_the_record_says_where_it_comes_from(storage: Storage) -> None:
     assert record.inputs.training_jets == "training"
     assert record.inputs.validation_jets == "validation"
     assert record.inputs.code_version == code_version()
-    assert record.budget == BUDGET
+    assert record.terms == TERMS
     assert set(record.versions) >= {"jec-assets", "torch", "optuna"}
     assert json.loads(storage.read_bytes(record.key))["status"] == "finished"
 
@@ -61,16 +61,16 @@ def test_equal_trials_give_equal_weights_anywhere(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("change", ["learning rate", "budget", "training jets", "weights lost"])
-def test_what_changed_is_trained_again(storage: Storage, change: str) -> None:
+@pytest.mark.parametrize("change", ["learning rate", "terms", "training jets", "weights lost"])
+def test_what_changed_is_trained_again(storage: Storage, tmp_path: Path, change: str) -> None:
     first = run(storage)
     plans, setup = plan(), study(storage)
     if change == "learning rate":
         plans = plan(learning_rate=0.02)
-    elif change == "budget":
-        setup = study(storage, budget=replace(BUDGET, epochs=1))
+    elif change == "terms":
+        setup = study(storage, replace(TERMS, epochs=1))
     elif change == "training jets":
-        setup = study(storage, inputs=replace(INPUTS, training=INPUTS.validation, training_digest="others"))
+        setup = study(storage, given=inputs(tmp_path, VALIDATION, "others"))
     else:
         storage.remove(first.weights_key)
     steps: list[Progress] = []
@@ -93,10 +93,11 @@ def test_a_trial_that_diverges_is_a_record_and_is_tried_again(storage: Storage) 
     assert steps
 
 
-def test_bugs_propagate_and_leave_no_record(storage: Storage) -> None:
-    wrong_shape = replace(INPUTS, training=replace(INPUTS.training, jets=INPUTS.training.jets[:, :1]))
+def test_bugs_propagate_and_leave_no_record(storage: Storage, tmp_path: Path) -> None:
+    packed = replace(VALIDATION.packed, jets=VALIDATION.packed.jets[:, :1])
+    wrong_shape = inputs(tmp_path, replace(VALIDATION, packed=packed))
     with pytest.raises(ValueError, match="features"):
-        run_trial(study(storage, inputs=wrong_shape), plan(), silent)
+        run_trial(study(storage, given=wrong_shape), plan(), silent)
     assert storage.list("trials/pfn") == []
 
 

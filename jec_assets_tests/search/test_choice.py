@@ -4,8 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from jec_assets.search.choice import NoFinishedTrialError, choose_best
 from jec_assets.search.provenance import InputDigests
-from jec_assets.search.study import NoFinishedTrialError, choose_best
 from jec_assets_tests.search.samples import DIGESTS, failed, finished
 
 
