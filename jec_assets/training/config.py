@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 OptimizerName = Literal["AdaGrad", "Adam", "AdamW", "Ranger", "RMSProp"]
 ScheduleName = Literal["flat_decay", "cosine", "one_cycle", "constant"]
 LossName = Literal["absolute", "quantile", "huber", "log_cosh"]
+WeightingName = Literal["none", "event_weights", "flat_weights", "flat_sampling"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 LOSSES: tuple[LossName, ...] = get_args(LossName)
+WEIGHTINGS: tuple[WeightingName, ...] = get_args(WeightingName)
 PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
 
 # Jets whose |target| is this or more carry no loss, whatever the loss (paper, Eq. 1).
@@ -71,14 +73,17 @@ class Computation:
     threads: of torch's operators on the CPU; 0 leaves torch's own choice
     precision: of the network's products in training, see `precision.py`; `auto` goes by the device
     deterministic: refuse operators whose sums have no fixed order; on a GPU slower, on the CPU all are deterministic
+    loading_threads: gather batches ahead, see `loader.BatchPlan`; 0 gathers them when they are asked for
     """
 
     threads: int = 0
     precision: PrecisionName = "auto"
     deterministic: bool = False
+    loading_threads: int = 0
 
     def __post_init__(self) -> None:
         _one_of("precision", self.precision, PRECISIONS)
+        _require("loading_threads", self.loading_threads, self.loading_threads >= 0, "0 or more")
         _require("threads", self.threads, self.threads >= 0, "0 (torch's choice) or more")
 
 
@@ -107,6 +112,7 @@ class TrainingConfig:
     batch_size: jets a step, over all processes, see `loader.py`
     seed: of dropout and of the order of the jets
     loss: what is minimized, see `losses.py`; a network for `quantile` has three outputs, see `output_names`
+    weighting: how much each jet counts in training, see `weighting.py`; in validation all count the same
     patience: end after so many epochs without a lower validation loss; None never does
     scalars_folder: where TensorBoard's event files go; None writes none
     checkpoints: where to keep what a killed training goes on from; None keeps nothing
@@ -117,6 +123,7 @@ class TrainingConfig:
     batch_size: int
     seed: int
     loss: LossName = "absolute"
+    weighting: WeightingName = "none"
     patience: int | None = None
     computation: Computation = field(default_factory=Computation)
     scalars_folder: Path | None = None
@@ -124,6 +131,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _one_of("loss", self.loss, LOSSES)
+        _one_of("weighting", self.weighting, WEIGHTINGS)
         _require("epochs", self.epochs, self.epochs >= 1, "1 or more")
         _require("batch_size", self.batch_size, self.batch_size >= 2, "2 or more")
         if self.patience is not None:
@@ -131,8 +139,8 @@ class TrainingConfig:
 
     def decisive(self) -> dict[str, Any]:
         """What decides the outcome beyond rounding, as plain values."""
-        everything = asdict(self.optimization)
-        return everything | {name: getattr(self, name) for name in ("epochs", "batch_size", "seed", "loss", "patience")}
+        names = ("epochs", "batch_size", "seed", "loss", "weighting", "patience")
+        return asdict(self.optimization) | {name: getattr(self, name) for name in names}
 
 
 def output_names(loss: LossName) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from jec_assets.jets.labels import JetLabels
+    from jec_assets.jets.labels import JetLabels, LabeledJets
     from jec_assets.training.step import Step
 
 MAX_NAMED = 10
+JETS_AT_A_TIME = 1 << 16
 
 
 def step_fault(step: Step, labels: JetLabels) -> str:
@@ -34,6 +35,17 @@ def step_fault(step: Step, labels: JetLabels) -> str:
         & ~_any_of_segment(~_rows_finite(batch.particles), batch.offsets)
     )
     return _fault(finite_inputs, _rows_finite(step.outputs), batch.indices, labels)
+
+
+def features_fault(jets: LabeledJets) -> str:
+    """The same of a whole data set's features; looks at some jets at a time."""
+    bad = []
+    for start in range(0, len(jets), JETS_AT_A_TIME):
+        part = jets.packed.slice(start, start + JETS_AT_A_TIME)
+        particles, offsets, features = (torch.tensor(values) for values in (part.particles, part.offsets, part.jets))
+        finite = _rows_finite(features) & ~_any_of_segment(~_rows_finite(particles), offsets)
+        bad.append(start + np.flatnonzero(~finite.numpy()))
+    return f"features not finite of {_names(np.concatenate(bad), jets.labels)}"
 
 
 def validation_fault(outputs: Tensor, target: Tensor, labels: JetLabels) -> str:

@@ -17,6 +17,10 @@ class TooFewJetsError(ValueError):
     """A split holds fewer jets than training needs."""
 
 
+class BrokenJetsError(ValueError):
+    """Training jets whose features are no numbers; the message names them."""
+
+
 class TrainingFaultError(Exception):
     """The hyperparameters cannot be trained; the message says why and what to change."""
 

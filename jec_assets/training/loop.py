@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jec_assets.models import group
 from jec_assets.models.inputs import Standardization
 from jec_assets.models.prediction import choose_device
@@ -19,15 +21,22 @@ from jec_assets.training.audience import Audience, open_audience
 from jec_assets.training.checkpoint import Checkpoints
 from jec_assets.training.config import TrainingConfigError, output_names
 from jec_assets.training.course import Course
-from jec_assets.training.divergence import step_fault
-from jec_assets.training.faults import NotFiniteError, TooFewJetsError, TrainingDivergedError, memory_faults
-from jec_assets.training.loader import BatchPlan, Share, ShuffledBatches
+from jec_assets.training.divergence import features_fault, step_fault
+from jec_assets.training.faults import (
+    BrokenJetsError,
+    NotFiniteError,
+    TooFewJetsError,
+    TrainingDivergedError,
+    memory_faults,
+)
+from jec_assets.training.loader import ShuffledBatches
 from jec_assets.training.progress import Progress, Stopwatch
 from jec_assets.training.reproducible import deterministic, random_states, seeded, set_random_states, threads
 from jec_assets.training.result import is_over
 from jec_assets.training.schedule import Moment
 from jec_assets.training.step import Step, Stepper
 from jec_assets.training.validation import validation_loss
+from jec_assets.training.weighting import batch_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,15 +65,16 @@ def train(
 
     In a group of processes all of them call it alike and end with the same weights; only the first reports and writes.
 
-    Raises `TooFewJetsError` for fewer than two training jets or no validation jet, `TrainingConfigError` for a network
-    with other outputs than its loss wants, `TrainingDivergedError`, with the jets' ids, for a loss or gradient that is
-    not finite, `TrainingMemoryError` where the device's memory does not suffice.
+    Raises `TooFewJetsError` for fewer than two training jets or no validation jet, `BrokenJetsError` for features that
+    are no numbers, `TrainingConfigError` for a network with other outputs than its loss wants, `TrainingDivergedError`
+    for a loss or gradient that is not finite, `TrainingMemoryError` where the device's memory does not suffice. Errors
+    about jets have their ids.
     """
     _check(network, training, validation, config)
     device = choose_device()
     with _surroundings(config):
-        network.set_standardization(Standardization.fit(training.packed))
-        batches = ShuffledBatches(training, _batch_plan(config), device)
+        network.set_standardization(_standardization(training))
+        batches = ShuffledBatches(training, batch_plan(config, training.labels), device)
         stepper = Stepper(network.to(device), config, device)
         checkpoints = Checkpoints(config.checkpoints, _circumstances(config, stepper, device))
         course = _begun(checkpoints, stepper, device)
@@ -188,6 +198,13 @@ def _check(network: JetNetwork, training: LabeledJets, validation: LabeledJets, 
         )
 
 
+def _standardization(training: LabeledJets) -> Standardization:
+    standardization = Standardization.fit(training.packed)
+    if not all(np.isfinite(constants).all() for constants in vars(standardization).values()):
+        raise BrokenJetsError(f"{features_fault(training)}; filter the jets again")
+    return standardization
+
+
 @contextmanager
 def _surroundings(config: TrainingConfig) -> Iterator[None]:
     with ExitStack() as stack:
@@ -196,10 +213,6 @@ def _surroundings(config: TrainingConfig) -> Iterator[None]:
         stack.enter_context(deterministic(config.computation.deterministic))
         stack.enter_context(seeded(config.seed + group.rank()))  # each process drops out units of its own
         yield
-
-
-def _batch_plan(config: TrainingConfig) -> BatchPlan:
-    return BatchPlan(config.batch_size, config.seed, share=Share(group.rank(), group.size()))
 
 
 def _circumstances(config: TrainingConfig, stepper: Stepper, device: torch.device) -> dict[str, object]:

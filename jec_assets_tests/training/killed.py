@@ -95,9 +95,9 @@ def _process(
 
 
 def _context() -> ForkServerContext:
-    # Its server imports torch once, for all processes.
+    # Its server imports what takes long once, for all processes.
     context = get_context("forkserver")
-    context.set_forkserver_preload(["jec_assets.training.loop"])
+    context.set_forkserver_preload(["jec_assets.training.loop", "pytorch_optimizer", "torch._dynamo", "upath"])
     return context
 
 
