@@ -7,6 +7,7 @@ pytorch-optimizer's own class of that name is another algorithm, it centralizes 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,8 +30,9 @@ def make_optimizer(name: OptimizerName, parameters: Iterable[Parameter], learnin
     """The named optimizer at its initial learning rate."""
     makers: dict[OptimizerName, Callable[[Iterable[Parameter], float], Optimizer]] = {
         "AdaGrad": torch.optim.Adagrad,
-        "Adam": torch.optim.Adam,
-        "AdamW": torch.optim.AdamW,
+        # Fused: one pass over weights and moments instead of a dozen.
+        "Adam": partial(torch.optim.Adam, fused=True),
+        "AdamW": partial(torch.optim.AdamW, fused=True),
         "Ranger": _ranger,
         "RMSProp": torch.optim.RMSprop,
     }
