@@ -3,7 +3,8 @@
 `python -m benchmarks.particle_net_step_vs_weaver`: 256 jets with up to 64 particles (35 on average), one thread. Ours
 computes the real particles; weaver-core gets the jets padded to 64, with a mask, as its loader would give them, and
 computes all slots. Its option `trim` is off: in training it drops particles at random. The head takes the jet features
-too, which weaver-core's does not, so on both sides it is a plain stack of torch's layers.
+too, which weaver-core's does not, so on both sides it is a plain stack of torch's layers. Both sides take a step of
+Adam: torch's defaults for weaver-core, what the project's training uses for ours.
 
 Both start from the same weights and moments. What they compute is compared in evaluation, on jets of more than k
 particles: in smaller ones weaver-core's graph connects particles with padding. Its distances are in single precision,
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.jets import (
     JET_FEATURES,
+    LEARNING_RATE,
     PARTICLE_FEATURES,
     POINTS,
     copy_weights,
@@ -58,11 +60,14 @@ def ours(folder: Path) -> Side:
     """The project's network on packed jets."""
     import torch
 
+    from jec_assets.training.optimizers import make_optimizer
+
     network = _published()
     copy_weights(network, load_arrays(folder / "weights.npz"))
     jets = tensors(load_arrays(folder / "jets.npz"))
     inputs = (jets["particles"], jets["offsets"], jets["jets"])
-    step = training_step(network, inputs, jets["target"])
+    optimizer = make_optimizer("Adam", network.parameters(), LEARNING_RATE)
+    step = training_step(network, optimizer, inputs, jets["target"])
 
     def work() -> int:
         network.train()
@@ -117,7 +122,7 @@ def peer(folder: Path) -> Side:
     jets = tensors(arrays)
     dense, real = padded(arrays, SLOTS)
     inputs = (torch.from_numpy(dense), torch.from_numpy(real), jets["jets"])
-    step = training_step(network, inputs, jets["target"])
+    step = training_step(network, torch.optim.Adam(network.parameters(), LEARNING_RATE), inputs, jets["target"])
 
     def work() -> int:
         network.train()

@@ -3,8 +3,8 @@
 Belongs here: starting both sides, each in an interpreter of its own, letting them work in turn, comparing what they
 computed and what it cost. Does not belong here: the work of any claim.
 
-A claim is a module with a `Claim` that ends with `run(CLAIM)`. Started plainly (`python -m benchmarks.NAME`) it is the
-referee; the referee starts the module again for each side, ours with this interpreter, the peer's with that of the
+A claim is a module that ends with `run` of one `Claim` or several. Started plainly (`python -m benchmarks.NAME`) it is
+the referee; the referee starts the module again for each side, ours with this interpreter, the peer's with that of the
 environment `.bench` (which `make bench` makes; the variable JEC_PEER_PYTHON names another). Both have one thread and
 the same environment. They talk over pipes in lines of JSON; arrays lie in files of a folder that both see. So a
 module's top level imports nothing that only one side has.
@@ -102,17 +102,20 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
-def run(claim: Claim) -> None:
-    """What a claim's module does when it is started: referee, or one side if the referee says so.
+def run(*claims: Claim) -> None:
+    """What a module of claims does when it is started: referee of them all, or one side if the referee says so.
 
-    Prints a table and, last, the name and the ratio. Raises AssertionError where the sides computed different things,
-    `BenchmarkError` if a side cannot work.
+    Prints a table for each and, last, its name and the ratio. Raises AssertionError where the sides computed different
+    things, `BenchmarkError` if a side cannot work.
     """
     if len(sys.argv) > 1:
-        name, folder = sys.argv[1:]
-        _serve({"ours": claim.ours, "peer": claim.peer}[name], Path(folder), name)
-    else:
-        costs = measure(claim, _module_of_caller())
+        name, side, folder = sys.argv[1:]
+        (claim,) = [claim for claim in claims if claim.name == name]
+        _serve({"ours": claim.ours, "peer": claim.peer}[side], Path(folder), side)
+        return
+    module = _module_of_caller()
+    for claim in claims:
+        costs = measure(claim, module)
         print(table(claim, costs))
         print(f"{claim.name} {ratio(costs):.2f}", flush=True)
 
@@ -122,8 +125,8 @@ def measure(claim: Claim, module: str) -> dict[SideName, list[Cost]]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         claim.prepare(folder)
-        ours = stack.enter_context(_Process("ours", sys.executable, module, folder))
-        peer = stack.enter_context(_Process("peer", peer_python(), module, folder))
+        ours = stack.enter_context(_Process("ours", [sys.executable, "-m", module, claim.name], folder))
+        peer = stack.enter_context(_Process("peer", [peer_python(), "-m", module, claim.name], folder))
         claim.check(ours.results(), peer.results())
         for process in (ours, peer):
             process.work()  # the first round pays for what later ones find ready
@@ -169,9 +172,9 @@ def _ratios(costs: Mapping[SideName, list[Cost]], clock: Literal["cpu", "wall"])
 class _Process:
     """A side in a process of its own, which ends with the context."""
 
-    def __init__(self, name: SideName, python: str, module: str, folder: Path) -> None:
+    def __init__(self, name: SideName, command: list[str], folder: Path) -> None:
         self.name: SideName = name
-        self._command = [python, "-m", module, name, str(folder)]
+        self._command = [*command, name, str(folder)]
         self._results = folder / _results_file(name)
 
     def __enter__(self) -> _Process:
