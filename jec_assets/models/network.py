@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jec_assets.models.dropout import Dropout
 from jec_assets.models.inputs import Standardization
 
 if TYPE_CHECKING:
@@ -105,8 +106,9 @@ class JetNetwork(nn.Module, ABC):
 
 def head(widths: tuple[int, int], layers: int, units: int, dropout: float) -> nn.Sequential:
     """The part behind the particles, from and to `widths`: `layers` x (linear, ReLU, dropout), then a linear layer."""
-    inputs, outputs = widths
+    width, outputs = widths
     modules: list[nn.Module] = []
-    for width in (inputs, *[units] * (layers - 1)):
-        modules += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
-    return nn.Sequential(*modules, nn.Linear(units, outputs))
+    for _ in range(layers):
+        modules += [nn.Linear(width, units), nn.ReLU(), Dropout(dropout)]
+        width = units
+    return nn.Sequential(*modules, nn.Linear(width, outputs))
