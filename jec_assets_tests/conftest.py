@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from jec_assets.storage import Storage
+from jec_assets_tests.namespaces import namespaces_work
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 # A deadline per example would be a timed test, and fail on a busy machine.
@@ -28,6 +29,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("xrootd") is not None and importlib.util.find_spec("fsspec_xrootd") is not None,
         "apt-get install xrootd-server; pip install -e '.[xrootd]'",
     ),
+    "netns": (namespaces_work, "root, iproute2, and a kernel that allows network namespaces and veth"),
 }
 
 

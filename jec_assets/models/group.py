@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch.autograd.function import BackwardCFunction
 
 
+class ProcessLostError(RuntimeError):
+    """Another process ended, or can no longer be reached: this one cannot go on alone."""
+
+
 def rank() -> int:
     """This process's number, from 0 on."""
     return distributed.get_rank() if _joined() else 0
@@ -34,7 +38,7 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
 
     Differentiable: with the loss summed over the processes too, the gradient of a summand is the sum of the
     processes' gradients of the sum. All processes must call it equally often and in the same order, forward and
-    backward; otherwise they wait for each other until the group's time is up.
+    backward; otherwise they wait for each other until the group's time is up. Raises ProcessLostError.
     """
     if size() == 1:
         return tensor
@@ -79,7 +83,10 @@ class _Sum(torch.autograd.Function):
 
 def _all_reduced(tensor: Tensor) -> Tensor:
     summed = tensor.detach().clone(memory_format=torch.contiguous_format)
-    distributed.all_reduce(summed)
+    try:
+        distributed.all_reduce(summed)
+    except RuntimeError as error:  # what gloo raises has no class of its own
+        raise ProcessLostError(f"process {rank()} of {size()} lost another one: {error}") from error
     return summed
 
 
