@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jec_assets.serving.tensors import JETS, LOG_FACTOR, PARTICLE_COUNT, PARTICLES
+from jec_assets.serving.tensors import JETS, OUTPUTS, PARTICLE_COUNT, PARTICLES, output_tensors
 
 if TYPE_CHECKING:
     from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -39,18 +39,27 @@ class InstanceSettings:
     max_batch_size: int = 100_000
 
 
-def config_pbtxt(family: str, version: int, feature_counts: tuple[int, int], settings: InstanceSettings) -> bytes:
-    """`config.pbtxt` of a family that serves one version; feature_counts: particle features, jet features."""
+@dataclass(frozen=True)
+class ModelWidths:
+    """Numbers per particle and per jet that a model takes, and per jet that it gives."""
+
+    particle_features: int
+    jet_features: int
+    outputs: int = 1
+
+
+def config_pbtxt(family: str, version: int, widths: ModelWidths, settings: InstanceSettings) -> bytes:
+    """`config.pbtxt` of a family that serves one version."""
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
 
-    particle_features, jet_features = feature_counts
     config = ModelConfig(name=family, backend=BACKEND, max_batch_size=settings.max_batch_size)
     config.version_policy.specific.versions.append(version)
-    config.input.add(name=PARTICLES, data_type=DataType.TYPE_FP32, dims=[ANY_LENGTH, particle_features])
+    config.input.add(name=PARTICLES, data_type=DataType.TYPE_FP32, dims=[ANY_LENGTH, widths.particle_features])
     config.input.add(name=PARTICLE_COUNT, data_type=DataType.TYPE_INT64, dims=[1])
-    config.input.add(name=JETS, data_type=DataType.TYPE_FP32, dims=[jet_features])
-    config.output.add(name=LOG_FACTOR, data_type=DataType.TYPE_FP32, dims=[1])
+    config.input.add(name=JETS, data_type=DataType.TYPE_FP32, dims=[widths.jet_features])
+    for name in output_tensors(widths.outputs):
+        config.output.add(name=name, data_type=DataType.TYPE_FP32, dims=[OUTPUTS[name]])
     config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=settings.instances)
     # Requests that wait while an instance computes go into one batch; none waits for others to come.
     config.dynamic_batching.max_queue_delay_microseconds = 0

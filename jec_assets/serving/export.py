@@ -15,7 +15,7 @@ import numpy as np
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.serving.runtime import inference_session
-from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, PaddedJets, batches_by_length
+from jec_assets.serving.tensors import INPUTS, PaddedJets, batches_by_length, output_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class ExportMismatchError(RuntimeError):
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """The largest |ONNX - torch| of the predictions over so many jets, and in how many batches they went."""
+    """The largest |ONNX - torch| of the outputs over so many jets, and in how many batches they went."""
 
     max_abs_difference: float
     jets: int
@@ -47,7 +47,7 @@ class ExportCheck:
 def export_onnx(network: JetNetwork) -> bytes:
     """The network's `forward_padded` in evaluation mode as ONNX; any number of jets and of particle slots.
 
-    Inputs and output are those of `tensors.py`. The same weights give the same bytes. The network is left in the mode
+    Inputs and outputs are those of `tensors.py`. The same weights give the same bytes. The network is left in the mode
     it was in.
     """
     import torch
@@ -63,7 +63,7 @@ def export_onnx(network: JetNetwork) -> bytes:
                 module,
                 _example(network),
                 input_names=list(INPUTS),
-                output_names=[LOG_FACTOR],
+                output_names=list(output_tensors(network.outputs)),
                 dynamic_shapes={"particles": {0: jets, 1: slots}, "particle_count": {0: jets}, "jets": {0: jets}},
                 opset_version=OPSET,
                 dynamo=True,
@@ -86,15 +86,15 @@ def compare_with_torch(model: bytes, network: JetNetwork, jets: PackedJets) -> E
     padding), and cut down to a single particle. Raises ExportMismatchError above TOLERANCE or where the model gives no
     number, and ValueError without jets.
     """
-    from jec_assets.models.prediction import predict
+    from jec_assets.models.prediction import predict_outputs
 
     if len(jets) == 0:
         raise ValueError("no jets to compare the exported model on: give it validation jets")
     session = inference_session(model, threads=1)
     largest, batches = 0.0, 0
     for batch in _batches(jets):
-        expected = predict(network, batch)
-        answered = session.log_factors(PaddedJets.of(batch))[:, 0]
+        expected = predict_outputs(network, batch)
+        answered = np.concatenate(list(session.answers(PaddedJets.of(batch)).values()), axis=1)
         difference = float(np.abs(answered.astype(np.float64) - expected).max())
         if not difference <= TOLERANCE:  # NaN is a mismatch too
             raise ExportMismatchError(

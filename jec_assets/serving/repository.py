@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jec_assets.serving.config import InstanceSettings, ModelConfigError, config_pbtxt, served_version
+from jec_assets.models.outputs import CALIBRATION
+from jec_assets.serving.config import InstanceSettings, ModelConfigError, ModelWidths, config_pbtxt, served_version
 from jec_assets.storage import digest_bytes
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class ModelCard:
 
     network_digest: of the network's safetensors. particle_features, jet_features: names, in the
     order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
-    export_difference: the largest |ONNX - torch| seen. package_versions: of what made it.
+    export_difference: the largest |ONNX - torch| seen. package_versions: of what made it. outputs: names, see
+    `jec_assets.models.outputs`.
     """
 
     family: str
@@ -55,6 +57,7 @@ class ModelCard:
     losses: dict[str, float]
     export_difference: float
     package_versions: dict[str, str]
+    outputs: tuple[str, ...] = CALIBRATION
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ class PublishedModel:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PublishedModel:
         """The inverse of `to_dict`; KeyError or TypeError for anything else."""
-        names = {"particle_features": tuple(values["card"]["particle_features"])}
-        names["jet_features"] = tuple(values["card"]["jet_features"])
+        listed = ("particle_features", "jet_features", "outputs")
+        names = {name: tuple(values["card"][name]) for name in listed if name in values["card"]}
         return cls(**{**values, "card": ModelCard(**{**values["card"], **names})})
 
 
@@ -155,9 +158,8 @@ class ModelRepository:
         whose number is used again, or a whole version that nothing names, which is found.
         """
         published = self._find(card, onnx) or self._write_version(card, onnx)
-        config = config_pbtxt(
-            card.family, published.version, (len(card.particle_features), len(card.jet_features)), settings
-        )
+        widths = ModelWidths(len(card.particle_features), len(card.jet_features), len(card.outputs))
+        config = config_pbtxt(card.family, published.version, widths, settings)
         key = _config_key(card.family)
         # Triton reloads a model whose files are newer, even with the same content.
         if not (self.storage.exists(key) and self.storage.read_bytes(key) == config):

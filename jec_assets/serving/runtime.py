@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.serving.guard import check_onnxruntime
-from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, padded_batches
+from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, OUTPUTS, padded_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,18 @@ class JetSession:
         widths = {tensor.name: tensor.shape[-1] for tensor in self.session.get_inputs()}
         particles, _, jets = (int(widths[name]) for name in INPUTS)
         return particles, jets
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors that it gives, in the order of `tensors.OUTPUTS`."""
+        given = {tensor.name for tensor in self.session.get_outputs()}
+        return tuple(name for name in OUTPUTS if name in given)
+
+    def answers(self, batch: PaddedJets) -> dict[str, NDArray[np.float32]]:
+        """All outputs by name, float32 (jets, numbers per jet)."""
+        names = self.outputs
+        answers = self.session.run(list(names), batch.arrays)
+        return {name: np.asarray(answer, np.float32) for name, answer in zip(names, answers, strict=True)}
 
     def log_factors(self, batch: PaddedJets) -> NDArray[np.float32]:
         """Predicted log(genJetPt / jetPt), float32 (jets, 1)."""
@@ -85,8 +97,8 @@ def inference_session(model: bytes, threads: int, providers: Sequence[str] = CPU
     ) as error:
         raise UnusableModelError(f"ONNX Runtime can't load a model of {len(model)} bytes: {error}") from error
     names = {tensor.name for tensor in session.get_inputs()}, {tensor.name for tensor in session.get_outputs()}
-    if names != (set(INPUTS), {LOG_FACTOR}):
+    if names[0] != set(INPUTS) or not {LOG_FACTOR} <= names[1] <= set(OUTPUTS):
         raise UnusableModelError(
-            f"the model maps {sorted(names[0])} to {sorted(names[1])}, not {INPUTS} to {LOG_FACTOR}"
+            f"the model maps {sorted(names[0])} to {sorted(names[1])}, not {INPUTS} to {LOG_FACTOR} or {tuple(OUTPUTS)}"
         )
     return JetSession(session, tuple(session.get_providers()), threads)

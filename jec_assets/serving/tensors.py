@@ -25,6 +25,9 @@ PARTICLE_COUNT = "particle_count"
 JETS = "jets"
 INPUTS = (PARTICLES, PARTICLE_COUNT, JETS)
 LOG_FACTOR = "log_factor"
+LOG_FACTOR_QUANTILES = "log_factor_quantiles"
+# With how many numbers per jet. Only a network that was trained for them has the quantiles, at 16 % and 84 %.
+OUTPUTS = {LOG_FACTOR: 1, LOG_FACTOR_QUANTILES: 2}
 
 MAX_JETS = 1024  # per request
 MAX_SLOTS = 1 << 17  # particle slots per request: a few MB
@@ -36,6 +39,15 @@ class BatchError(ValueError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+def output_tensors(outputs: int) -> tuple[str, ...]:
+    """The tensors that hold so many outputs of a network, in order; ValueError for a number that none has."""
+    names = tuple(OUTPUTS)
+    for count in range(1, len(names) + 1):
+        if sum(OUTPUTS[name] for name in names[:count]) == outputs:
+            return names[:count]
+    raise ValueError(f"networks that are served have 1 or 3 outputs, see `jec_assets.models.outputs`, not {outputs}")
 
 
 @dataclass(frozen=True)

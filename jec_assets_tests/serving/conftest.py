@@ -47,10 +47,10 @@ def make_jets(jets: int, seed: int) -> PackedJets:
     return PackedJets(particles, offsets, features, random.normal(0, 0.1, jets).astype(np.float32))
 
 
-def small_network(family: str, seed: int) -> JetNetwork:
+def small_network(family: str, seed: int, outputs: int = 1) -> JetNetwork:
     """A network of few weights, standardized by other jets than it is shown later, and trained by nobody."""
     torch.manual_seed(seed)
-    network = SMALL[family].build(NetworkInputs.of(EXTENDED))
+    network = SMALL[family].build(NetworkInputs.of(EXTENDED), outputs)
     network.set_standardization(Standardization.fit(make_jets(200, seed)))
     return network.eval()
 

@@ -19,10 +19,12 @@ import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
 from jec_assets.serving.config import THREADS_PARAMETER
 from jec_assets.serving.runtime import CPU, CUDA, JetSession, inference_session
-from jec_assets.serving.tensors import INPUTS, JETS, LOG_FACTOR, PARTICLES, BatchError, PaddedJets, concatenate
+from jec_assets.serving.tensors import INPUTS, JETS, OUTPUTS, PARTICLES, BatchError, PaddedJets, concatenate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Answer = dict[str, NDArray[np.float32]]
 
 # Triton renames a consumed capsule otherwise than the DLPack standard says, and NumPy complains on every answer.
 CONSUMED = b"used_dltensor"
@@ -59,12 +61,14 @@ class TritonPythonModel:
         answers = iter(self._answers(batches))
         return [_response(next(answers)) if isinstance(batch, PaddedJets) else _refusal(batch) for batch in checked]
 
-    def _answers(self, batches: list[PaddedJets]) -> list[NDArray[np.float32]]:
+    def _answers(self, batches: list[PaddedJets]) -> list[Answer]:
         if not batches:
             return []
         # Triton puts requests together only where they have the same number of slots.
-        answer = self.session.log_factors(concatenate(batches))
-        return np.split(answer, np.cumsum([len(batch) for batch in batches])[:-1])
+        together = self.session.answers(concatenate(batches))
+        bounds = np.cumsum([len(batch) for batch in batches])[:-1]
+        split = [np.split(values, bounds) for values in together.values()]
+        return [dict(zip(together, parts, strict=True)) for parts in zip(*split, strict=True)]
 
     def _check_configured(self, config: dict[str, Any]) -> None:
         widths = {tensor["name"]: int(tensor["dims"][-1]) for tensor in config["input"]}
@@ -82,10 +86,12 @@ class TritonPythonModel:
             np.array([[1], [3]], np.int64),
             np.zeros((2, jet_features), np.float32),
         )
-        answer = self.session.log_factors(batch)
-        sent = _array(_output(answer))
-        if answer.shape != (2, 1) or not np.isfinite(answer).all() or not np.array_equal(sent, answer):
-            raise SelfTestError(f"the model answers {answer.tolist()}, of which Triton would send {sent.tolist()}")
+        for name, values in self.session.answers(batch).items():
+            sent = _array(_output(name, values))
+            if values.shape != (2, OUTPUTS[name]) or not np.isfinite(values).all() or not np.array_equal(sent, values):
+                raise SelfTestError(
+                    f"the model answers {name} {values.tolist()}, of which Triton would send {sent.tolist()}"
+                )
 
 
 def _checked_batch(request: pb_utils.InferenceRequest) -> PaddedJets | BatchError:
@@ -97,8 +103,8 @@ def _checked_batch(request: pb_utils.InferenceRequest) -> PaddedJets | BatchErro
     return batch
 
 
-def _response(answer: NDArray[np.float32]) -> pb_utils.InferenceResponse:
-    return pb_utils.InferenceResponse([_output(answer)])
+def _response(answer: Answer) -> pb_utils.InferenceResponse:
+    return pb_utils.InferenceResponse([_output(name, values) for name, values in answer.items()])
 
 
 def _refusal(error: BatchError) -> pb_utils.InferenceResponse:
@@ -110,9 +116,9 @@ def _array(tensor: pb_utils.Tensor) -> NDArray[Any]:
     return np.from_dlpack(tensor)
 
 
-def _output(answer: NDArray[np.float32]) -> pb_utils.Tensor:
+def _output(name: str, values: NDArray[np.float32]) -> pb_utils.Tensor:
     # With NumPy 2 Tensor(name, array) sends nothing at all, with HTTP status 200.
-    capsule = answer.__dlpack__()
-    tensor = pb_utils.Tensor.from_dlpack(LOG_FACTOR, capsule)
+    capsule = values.__dlpack__()
+    tensor = pb_utils.Tensor.from_dlpack(name, capsule)
     rename_capsule(capsule, CONSUMED)
     return tensor
