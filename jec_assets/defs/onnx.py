@@ -14,7 +14,7 @@ from jec_assets.search.best import load_best, load_best_description, load_best_n
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
-from jec_assets.serving.served import publish_releases
+from jec_assets.serving.served import publish_release
 from jec_assets.settings import Settings
 from jec_assets.storage import code_digest, digest_of
 
@@ -54,8 +54,8 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             best = load_best(storage, family)
             candidate = Candidate(best, load_best_network(storage, best), load_best_description(storage, best))
             releases.append(release(repository, candidate, validation, policy))
+            publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")
-        publish_releases(storage, releases)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(digest_of([each.model.onnx_digest for each in releases])),
             metadata=_metadata(repository, releases),

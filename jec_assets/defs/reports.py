@@ -19,7 +19,7 @@ from jec_assets.evaluation.provenance import split_digest
 from jec_assets.evaluation.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split
 from jec_assets.jets.splits import SHARES
-from jec_assets.reports.calibration_page import CalibrationPage, ServedModel, publish_page
+from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion, publish_page
 from jec_assets.reports.complexity import complexity_report as describe_complexity
 from jec_assets.reports.dataset import dataset_report as describe_dataset
 from jec_assets.reports.flavor import flavor_report as describe_flavor
@@ -144,7 +144,7 @@ def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.Mat
     served = [load_release(storage, family) for family in present.families]
     page = CalibrationPage(
         tuple(each.report for each in published),
-        tuple(ServedModel(each.family, each.version, each.promoted, each.reason) for each in served),
+        tuple(ServedVersion(each.family, each.version, each.promoted, each.reason) for each in served),
         _provenance(settings, storage, published),
     )
     result = publish_page(storage, page)

@@ -31,7 +31,7 @@ FOLDED_ROWS = 12  # tables with more rows are folded until somebody opens them
 
 
 @dataclass(frozen=True)
-class ServedModel:
+class ServedVersion:
     """Which version of a family is served; promoted: whether it is the latest best model; reason: why, or why not."""
 
     family: str
@@ -48,7 +48,7 @@ class CalibrationPage:
     """
 
     reports: tuple[Report, ...]
-    served: tuple[ServedModel, ...]
+    served: tuple[ServedVersion, ...]
     provenance: Mapping[str, Mapping[str, JsonValue]]
 
 

@@ -60,8 +60,12 @@ class ReleasePolicy:
 
 @dataclass(frozen=True)
 class Release:
-    """What came of a candidate: the version that is served now, the decision, the comparison with torch."""
+    """What came of a candidate: the version that is served now, the decision, the comparison with torch.
 
+    candidate_digest: of the candidate's weights, whether it is served or not
+    """
+
+    candidate_digest: str
     model: PublishedModel
     promotion: Promotion
     export: ExportCheck
@@ -85,12 +89,12 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
     Raises OtherFeaturesError, and ExportMismatchError where ONNX computes something else than torch.
     """
     _check_features(candidate, validation.features)
-    onnx = export_onnx(candidate.network)
+    digest, onnx = candidate.best.weights_digest, export_onnx(candidate.network)
     check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
     opponent = _opponent(repository, candidate.best.family, validation.features)
-    if isinstance(opponent, _Opponent) and opponent.identity == (candidate.best.weights_digest, digest_bytes(onnx)):
+    if isinstance(opponent, _Opponent) and opponent.identity == (digest, digest_bytes(onnx)):
         model = repository.publish(opponent.model.card, onnx, policy.instances)
-        return Release(model, Promotion.unopposed("is what is served"), check)
+        return Release(digest, model, Promotion.unopposed("is what is served"), check)
     losses = _losses(inference_session(onnx, threads=0), validation)
     if isinstance(opponent, Promotion):
         promotion = opponent
@@ -99,9 +103,9 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
         served_losses = _losses(opponent.session, validation)
         promotion = decide(served_losses, losses, policy.resampling.draws(events))
         if not promotion.promoted:
-            return Release(opponent.model, promotion, check)
+            return Release(digest, opponent.model, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)
-    return Release(repository.publish(card, onnx, policy.instances), promotion, check)
+    return Release(digest, repository.publish(card, onnx, policy.instances), promotion, check)
 
 
 def _check_features(candidate: Candidate, features: FeatureSet) -> None:
@@ -148,4 +152,5 @@ def _card(candidate: Candidate, validation: SplitJets, loss: float, check: Expor
         losses={"validation": loss},
         export_difference=check.max_abs_difference,
         package_versions=package_versions(*VERSIONED_PACKAGES),
+        outputs=candidate.description.outputs,
     )

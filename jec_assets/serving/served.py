@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 from jec_assets.serving.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jec_assets.serving.release import Release
     from jec_assets.storage import Storage
 
@@ -25,11 +23,12 @@ ENDPOINT_KEY = "served_endpoint.json"
 
 @dataclass(frozen=True)
 class ReleaseRecord:
-    """How the last candidate of a family fared: the version that is served since, and whether it is the candidate."""
+    """How the last candidate of a family fared, and the version that is served since: of which network, is it it?"""
 
     family: str
     version: int
     network_digest: str
+    candidate_digest: str
     promoted: bool
     reason: str
 
@@ -46,14 +45,18 @@ def load_endpoint(storage: Storage) -> Endpoint:
     return Endpoint(**record)
 
 
-def publish_releases(storage: Storage, releases: Sequence[Release]) -> None:
-    """Record how each candidate fared."""
-    for each in releases:
-        card, promotion = each.model.card, each.promotion
-        record = ReleaseRecord(
-            card.family, each.model.version, card.network_digest, promotion.promoted, promotion.reason
-        )
-        storage.publish_json(f"releases/{card.family}.json", asdict(record))
+def publish_release(storage: Storage, release: Release) -> None:
+    """Record how a candidate fared."""
+    card, promotion = release.model.card, release.promotion
+    record = ReleaseRecord(
+        card.family,
+        release.model.version,
+        card.network_digest,
+        release.candidate_digest,
+        promotion.promoted,
+        promotion.reason,
+    )
+    storage.publish_json(f"releases/{card.family}.json", asdict(record))
 
 
 def load_release(storage: Storage, family: str) -> ReleaseRecord:

@@ -7,7 +7,7 @@ import pytest
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.complexity import Complexity
 from jec_assets.evaluation.search import EvaluatedTrial
-from jec_assets.reports.calibration_page import CalibrationPage, ServedModel
+from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion
 from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report
@@ -60,8 +60,8 @@ def page(reports: dict[str, Report]) -> CalibrationPage:
     return CalibrationPage(
         tuple(reports[name] for name in NAMES),
         (
-            ServedModel("pfn", 1, True, "nothing is served yet"),
-            ServedModel("particle_net", 3, False, "worse than the served model <by far>"),
+            ServedVersion("pfn", 1, True, "nothing is served yet"),
+            ServedVersion("particle_net", 3, False, "worse than the served model <by far>"),
         ),
         {
             "versions": {"jec-assets": "0.1.0", "torch": "2.13.0"},

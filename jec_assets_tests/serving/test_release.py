@@ -28,7 +28,7 @@ from jec_assets.serving.export import ExportMismatchError
 from jec_assets.serving.promotion import Promotion
 from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
-from jec_assets.serving.served import load_release, publish_releases
+from jec_assets.serving.served import load_release, publish_release
 from jec_assets.storage import Storage
 from jec_assets_tests.serving.conftest import SMALL, make_jets, small_network
 
@@ -89,9 +89,10 @@ def test_a_worse_candidate_is_refused_and_the_old_version_stays(good: JetNetwork
     current = repository.current("pfn")
     assert current is not None
     assert current.card.network_digest == "good"
-    publish_releases(storage, [refused])
+    publish_release(storage, refused)
     record = load_release(storage, "pfn")
-    assert (record.version, record.promoted, record.network_digest) == (1, False, "good")
+    assert (record.version, record.promoted) == (1, False)
+    assert (record.network_digest, record.candidate_digest) == ("good", "worse")
 
 
 def test_the_candidate_that_is_served_says_so_and_keeps_its_number(good: JetNetwork, storage: Storage) -> None:
