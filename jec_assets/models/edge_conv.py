@@ -20,6 +20,7 @@ from jec_assets.models.row_norm import RowNorm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jec_assets.models.gpu.graph import SlotGraph
     from jec_assets.models.neighbors import Graph
 
 
@@ -36,7 +37,7 @@ class EdgeConv(nn.Module):
         if width != units:
             self.shortcut = nn.Sequential(nn.Linear(width, units, bias=False), RowNorm(units))
 
-    def forward(self, rows: Tensor, graph: Graph) -> Tensor:
+    def forward(self, rows: Tensor, graph: Graph | SlotGraph) -> Tensor:
         """(particles, width) to (particles, units)."""
         if not self.training:
             own, other, folded = self._folded(rows)

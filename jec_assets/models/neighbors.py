@@ -1,7 +1,8 @@
 """Which particles are neighbors: the k nearest others of the same jet, for every real particle of a batch.
 
-Belongs here: the arrangement of a batch by multiplicity, the search for neighbors, the graph as a flat list of edges.
-Does not belong here: what is computed on the graph (`edges.py`).
+Belongs here: the choice between a CPU's graphs and a GPU's; for a CPU the arrangement of a batch by multiplicity, the
+search for neighbors, the graph as a flat list of edges. Does not belong here: graphs on a GPU (`gpu/`) and what is
+computed on the graph (`edges.py`).
 
 A particle has an edge from each neighbor: k of them, fewer in a jet of k particles or less, none in a jet of one. Of
 particles at the same distance the one that comes first in the jet is nearer, so that a graph depends on its jet alone.
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from jec_assets.models.gpu.arrangement import SlotArrangement
 
 # Jets of up to this times as many particles are searched together: little padding, and few groups.
 SLOTS_RATIO = 1.2
@@ -85,6 +88,18 @@ class _Group:
     found: Tensor
 
 
+def arrangement_of(offsets: Tensor, neighbors: int, units: int) -> Arrangement | SlotArrangement:
+    """The arrangement of a batch for graphs of k = `neighbors` and blocks of so many units, by the device it is on.
+
+    offsets: int64 (jets + 1,).
+    """
+    if offsets.device.type == "cuda":
+        from jec_assets.models.gpu.arrangement import SlotArrangement
+
+        return SlotArrangement(offsets, neighbors)
+    return Arrangement(offsets, neighbors, units)
+
+
 class Arrangement:
     """A batch of packed jets in the order of multiplicity, prepared for graphs of k = `neighbors`.
 
@@ -109,6 +124,14 @@ class Arrangement:
             _group(arranged[first:last], counts[first:last], slots, device, neighbors)
             for first, last, slots in _groups(counts, neighbors + 1)
         )
+
+    def arrange(self, particles: Tensor) -> Tensor:
+        """Rows of the packed batch in arranged order, (particles, columns)."""
+        return particles.index_select(0, self.particles)
+
+    def restore(self, jets: Tensor) -> Tensor:
+        """Rows of arranged jets in the order of the batch, (jets, columns)."""
+        return jets.index_select(0, self.positions)
 
     def graph_of_points(self, points: Tensor) -> Graph:
         """Nearest neighbors in a plane: (particles, 2) in arranged order."""
@@ -191,8 +214,8 @@ def _group(
 def _edges(jets: NDArray[np.int64], degrees: NDArray[np.int64], units: int, device: torch.device) -> Edges:
     """Edges of particles of these degrees; `jets`: offsets of jets."""
     offsets = np.concatenate([[0], np.cumsum(degrees)])
-    # Each core has a cache to stay in; an accelerator takes all edges at once.
-    size = CHUNK_NUMBERS * torch.get_num_threads() // units + 1 if device.type == "cpu" else int(offsets[-1]) + 1
+    # Each core has a cache to stay in.
+    size = CHUNK_NUMBERS * torch.get_num_threads() // units + 1
     cuts = np.searchsorted(offsets[jets], np.arange(size, offsets[-1], size))
     bounds = np.unique(np.concatenate([[0], jets[cuts], [len(degrees)]])).tolist()
     chunks = tuple(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from jec_assets.models.complexity import STEM_UNITS
 from jec_assets.models.edge_conv import EdgeConv
-from jec_assets.models.neighbors import Arrangement
+from jec_assets.models.neighbors import arrangement_of
 from jec_assets.models.network import JetNetwork, head
 from jec_assets.models.row_norm import RowNorm
 from jec_assets.models.segments import segment_mean
@@ -52,15 +52,15 @@ class ParticleNet(JetNetwork):
 
     def forward(self, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward`."""
-        arrangement = Arrangement(offsets, self.neighbors, self.units)
-        particles = particles.index_select(0, arrangement.particles)
+        arrangement = arrangement_of(offsets, self.neighbors, self.units)
+        particles = arrangement.arrange(particles)
         rows = self.stem(self.standardize_particles(particles))
         graph = arrangement.graph_of_points(particles[:, self.points])
         for index, block in enumerate(self.blocks):
             if index:
                 graph = arrangement.graph_of_features(rows)
             rows = block(rows, graph)
-        means = segment_mean(rows, arrangement.offsets).index_select(0, arrangement.positions)
+        means = arrangement.restore(segment_mean(rows, arrangement.offsets))
         return self._from_means(means, jets)
 
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:

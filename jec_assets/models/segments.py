@@ -13,6 +13,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from torch.autograd.function import BackwardCFunction
 
+    class _Context(BackwardCFunction):
+        rows: int
+
 
 def plain_segment_sum(rows: Tensor, offsets: Tensor) -> Tensor:
     """As `segment_sum`, without derivative."""
@@ -23,14 +26,16 @@ def plain_segment_sum(rows: Tensor, offsets: Tensor) -> Tensor:
 
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: BackwardCFunction, rows: Tensor, offsets: Tensor) -> Tensor:
+    def forward(ctx: _Context, rows: Tensor, offsets: Tensor) -> Tensor:
         ctx.save_for_backward(offsets)
+        ctx.rows = len(rows)
         return plain_segment_sum(rows, offsets)
 
     @staticmethod
-    def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor, None]:
         (offsets,) = ctx.saved_tensors
-        return gradient.repeat_interleave(offsets.diff(), dim=0), None
+        # A GPU that is not told the size is asked for it, and waited for.
+        return gradient.repeat_interleave(offsets.diff(), dim=0, output_size=ctx.rows), None
 
 
 def segment_sum(rows: Tensor, offsets: Tensor) -> Tensor:
