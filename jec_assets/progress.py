@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.console import Console
+
+    from jec_assets.training.progress import Progress as TrainingProgress
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -51,3 +54,45 @@ class StageBars:
         if done >= total or now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             self._console.print(f"{stage}: {done} of {total}", highlight=False)
+
+
+class TrainingBars:
+    """A bar per training, over all its epochs, with the latest loss and speed; without a terminal a line per report.
+
+    Hand `reporter("PFN trial 007")` to `jec_assets.training.loop.train`, which says how far it is every few seconds.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+        )
+        self._bars = Progress(*columns, console=console, disable=not console.is_terminal)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def reporter(self, label: str) -> Callable[[TrainingProgress], None]:
+        """What a training is to call; its bar appears with the first call."""
+        task: TaskID | None = None
+
+        def report(progress: TrainingProgress) -> None:
+            nonlocal task
+            if not self._console.is_terminal:
+                self._console.print(f"{label}: {progress}", highlight=False)
+                return
+            figures = f"{progress}, {progress.jets_per_second:,.0f} jets/s"
+            if task is None:
+                task = self._bars.add_task(label, total=progress.epochs * progress.steps, figures=figures)
+            self._bars.update(task, completed=progress.number, figures=figures)
+
+        return report

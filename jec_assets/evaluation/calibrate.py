@@ -42,12 +42,13 @@ class CalibratedTable:
 
 def calibrate(jets: SplitJets, networks: Mapping[str, JetNetwork]) -> pl.DataFrame:
     """The jets' table with a column `log_factor_<family>` per network: predicted log(genJetPt / jetPt)."""
-    from jec_assets.models.prediction import predict
+    from jec_assets.models.prediction import on_best_device, predict
 
-    predictions = {
-        f"{LOG_FACTOR_PREFIX}{family}": predict(network, jets.packed) for family, network in networks.items()
-    }
-    return jets.table.with_columns(pl.Series(name, values) for name, values in predictions.items())
+    columns = []
+    for family, network in networks.items():
+        with on_best_device(network):
+            columns.append(pl.Series(f"{LOG_FACTOR_PREFIX}{family}", predict(network, jets.packed)))
+    return jets.table.with_columns(columns)
 
 
 def publish_calibrated(

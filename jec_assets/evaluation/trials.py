@@ -45,13 +45,14 @@ def evaluate_trials(
     storage: Storage, trials: Sequence[FinishedTrial], test: PackedJets, report: Callable[[str], None]
 ) -> list[EvaluatedTrial]:
     """Each trial with its loss (Eq. 1) on the test jets; `report` gets a line per trial."""
-    from jec_assets.models.prediction import predict
+    from jec_assets.models.prediction import on_best_device, predict
     from jec_assets.models.saving import load_network
 
     evaluated = []
     for trial in trials:
         network, _ = load_network(storage.read_bytes(trial.weights_key))
-        loss = float(jet_losses(test.target, predict(network, test)).mean())
+        with on_best_device(network):
+            loss = float(jet_losses(test.target, predict(network, test)).mean())
         report(f"{trial.family} trial {trial.number:03d}: test loss {loss:.5f}")
         evaluated.append(EvaluatedTrial.of(trial, loss))
     return evaluated

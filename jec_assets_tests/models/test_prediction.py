@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from jec_assets.jets.packed import PackedJets
 from jec_assets.models.inputs import Standardization
 from jec_assets.models.network import CLIP, Standardizer
-from jec_assets.models.prediction import predict
+from jec_assets.models.prediction import on_best_device, predict, predict_outputs
 from jec_assets_tests.models.test_networks import FAMILY, MIXED, SMALL, make, some_jets, tensors, trained
 
 
@@ -25,6 +28,39 @@ def test_the_network_keeps_its_mode_and_its_statistics(family: str) -> None:
 @FAMILY
 def test_no_jets_give_no_predictions(family: str) -> None:
     assert predict(make(family), some_jets(MIXED).slice(0, 0)).shape == (0,)
+
+
+@FAMILY
+def test_the_prediction_is_the_first_output(family: str) -> None:
+    torch.manual_seed(3)
+    network, jets = SMALL[family].build(make(family).inputs, 3), some_jets(MIXED)
+    outputs = predict_outputs(network, jets)
+    assert outputs.shape == (len(jets), 3)
+    np.testing.assert_array_equal(predict(network, jets), outputs[:, 0])
+    with torch.no_grad():
+        raw = network.eval()(*tensors(jets)).numpy()
+    np.testing.assert_array_equal(outputs[:, 0], raw[:, 0])
+    np.testing.assert_array_equal(outputs[:, 1], np.minimum(raw[:, 1], raw[:, 0]))
+    np.testing.assert_array_equal(outputs[:, 2], np.maximum(raw[:, 2], raw[:, 0]))
+
+
+def test_jets_in_read_only_files_can_be_predicted(tmp_path: Path) -> None:
+    network, jets = make("pfn"), some_jets(MIXED)
+    arrays = {}
+    for name, array in vars(jets).items():
+        np.save(tmp_path / f"{name}.npy", array)
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    np.testing.assert_array_equal(predict(network, PackedJets(**arrays)), predict(network, jets))
+
+
+def test_a_network_comes_back_from_the_best_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make("pfn")
+    moved: list[torch.device] = []
+    monkeypatch.setattr(network, "to", moved.append)
+    monkeypatch.setattr("jec_assets.models.prediction.choose_device", lambda: torch.device("meta"))
+    with pytest.raises(KeyError), on_best_device(network):
+        raise KeyError
+    assert moved == [torch.device("meta"), torch.device("cpu")]
 
 
 def test_the_padded_particle_net_is_not_for_training() -> None:
