@@ -76,13 +76,10 @@ class _NormOverProcesses(torch.autograd.Function):
     def forward(
         ctx: _Context, rows: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
     ) -> tuple[Tensor, Tensor, Tensor, float]:
-        sums, squares = rows.sum(0, dtype=torch.float64), rows.double().square().sum(0)
-        own_mean = sums / max(len(rows), 1)
-        own_variance = squares / max(len(rows), 1) - own_mean.square()
-        moments = joined_moments(len(rows), own_mean, own_variance)
+        moments = joined_moments(len(rows), *_own_moments(rows))
         mean, variance = moments.mean.to(gamma.dtype), moments.variance.to(gamma.dtype)
         inverse_sigma = (variance + epsilon).rsqrt()
-        normalized = (rows - mean) * inverse_sigma
+        normalized = (rows - mean).mul_(inverse_sigma)
         ctx.save_for_backward(normalized, gamma * inverse_sigma)
         ctx.rows = moments.rows
         ctx.mark_non_differentiable(mean, variance)
@@ -95,5 +92,15 @@ class _NormOverProcesses(torch.autograd.Function):
         normalized, factor = saved
         own = torch.stack([gradient.sum(0), (gradient * normalized).sum(0)])
         along_beta, along_gamma = (sum_over_processes(own) / max(ctx.rows, 1)).unbind()
-        by_rows = factor * (gradient - along_beta - normalized * along_gamma)
+        by_rows = torch.addcmul(gradient - along_beta, normalized, along_gamma, value=-1).mul_(factor)
         return by_rows, own[1], own[0], None
+
+
+def _own_moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of this process's rows, (units,) each; 0 without rows."""
+    if len(rows) == 0:
+        nothing = rows.new_zeros(rows.shape[1])
+        return nothing, nothing
+    # The pass that torch's own batch normalization begins with.
+    mean, variance = torch.batch_norm_update_stats(rows, None, None, 0.0)
+    return mean, variance
