@@ -107,6 +107,38 @@ def simulate(
 
 
 @app.command()
+def train(
+    family: Annotated[str, typer.Argument(help="pfn, particle_net, ...: a family of networks.")],
+    trial: Annotated[int, typer.Option(min=0, help="Its number; 0 is the published optimum.")] = 0,
+) -> None:
+    """Train one trial on the present splits, as its asset does; killed and started again, it goes on where it was.
+
+    The record lies where the asset looks for it, so that a run of the job does not train it again.
+    """
+    from jec_assets.models.families import UnknownFamilyError, family_named
+    from jec_assets.progress import TrainingBars
+    from jec_assets.search.record import FinishedTrial
+    from jec_assets.search.sampler import plan_trial, trial_key
+    from jec_assets.search.setup import study_of
+    from jec_assets.search.trial import run_trial
+    from jec_assets.storage import ArtifactMissingError
+
+    settings = _settings()
+    try:
+        label = f"{family_named(family).title} trial {trial_key(trial)}"
+        study, plan = study_of(settings, _storage(settings)), plan_trial(family, settings.seed, trial)
+    except (UnknownFamilyError, ArtifactMissingError) as fault:
+        _fail(str(fault))
+    console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True)
+    with TrainingBars(console) as bars:
+        record = run_trial(study, plan, bars.reporter(label))
+    if not isinstance(record, FinishedTrial):
+        _fail(f"{label} failed: {record.error}")
+    console.print(f"{label}: validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}")
+    print(study.storage.uri(record.key))  # noqa: T201 - for scripts
+
+
+@app.command()
 def serve() -> None:
     """Start (or find) this machine's Triton and have it load every model that is published."""
     from jec_assets.models.families import FAMILIES

@@ -24,7 +24,7 @@ def jec(*words: str, status: int = 0) -> str:
 
 
 def test_help_names_every_command() -> None:
-    for command in ("check", "simulate", "serve", "results", "dev", "run", "stop", "settings"):
+    for command in ("check", "simulate", "train", "serve", "results", "dev", "run", "stop", "settings"):
         assert re.search(rf"\b{command}\b", jec("--help"))
 
 
@@ -51,6 +51,12 @@ def test_without_results_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("JEC_STORAGE_ROOT", str(tmp_path))
     assert "make demo" in jec("results", status=1)
     assert "make demo" in jec("serve", status=1)
+
+
+def test_training_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEC_STORAGE_ROOT", str(tmp_path))
+    assert "particle_net" in jec("train", "particle_nut", status=1)
+    assert "materialize the asset that publishes it" in jec("train", "pfn", status=1)
 
 
 def test_stopping_where_nothing_runs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,20 @@
 """Assets of a model family: train_jets, validation_jets -> F/trial_model [a partition a trial] -> F/best_model."""
 
-from dataclasses import replace
-
 import dagster as dg
 
 from jec_assets.defs.jets import train_jets, validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
-from jec_assets.jets.cache import cache_split
-from jec_assets.jets.features import feature_set_named
 from jec_assets.models.families import Family, family_named
-from jec_assets.models.inputs import NetworkInputs
 from jec_assets.search.best import BestModel, publish_best
 from jec_assets.search.choice import Choice, choose_best
-from jec_assets.search.parallel import Slots, run_trials
-from jec_assets.search.provenance import TrainingTerms, code_version, present_inputs
+from jec_assets.search.parallel import run_trials
+from jec_assets.search.provenance import code_version, present_inputs
 from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
 from jec_assets.search.sampler import TrialPlan, plan_trial, trial_key
-from jec_assets.search.trial import Study, TrialInputs
+from jec_assets.search.setup import slots_of, study_of
 from jec_assets.settings import Settings
-from jec_assets.storage import Storage, digest_of
-from jec_assets.training.config import Computation
+from jec_assets.storage import digest_of
 from jec_assets.training.progress import Progress
 
 CODE_VERSION = code_version()
@@ -60,7 +54,7 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
             context.log.info(f"{_label(by_number[number])}: {progress}")
 
         versions = {}
-        for record in run_trials(_study(settings, storage), plans, _slots(settings), report):
+        for record in run_trials(study_of(settings, storage), plans, slots_of(settings), report):
             context.log.info(f"{_label(by_number[record.number])}: {_outcome(record)}")
             _mirror(context, record)
             versions[record.number] = _version(record)
@@ -71,40 +65,6 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
 
 def _label(plan: TrialPlan) -> str:
     return f"{family_named(plan.family).title} trial {trial_key(plan.number)}"
-
-
-def _study(settings: Settings, storage: Storage) -> Study:
-    training, validation = (
-        cache_split(storage, name, settings.work_folder / "cache" / "jets") for name in ("train", "validation")
-    )
-    network_inputs = NetworkInputs.of(feature_set_named(training.split.feature_set))
-    return Study(
-        storage=storage,
-        inputs=TrialInputs(training.folder, validation.folder, network_inputs, present_inputs(storage)),
-        terms=_terms(settings),
-        computation=Computation(
-            settings.threads, settings.precision, settings.deterministic, loading_threads=settings.loading_threads
-        ),
-        workers=settings.workers,
-        scalars_folder=settings.work_folder / "tensorboard",
-    )
-
-
-def _terms(settings: Settings) -> TrainingTerms:
-    return TrainingTerms(
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        loss=settings.loss,
-        weighting=settings.weighting,
-        patience=settings.patience,
-    )
-
-
-def _slots(settings: Settings) -> Slots:
-    if settings.parallel_trials:
-        return replace(Slots.of_this_machine(1), processes=settings.parallel_trials)
-    return Slots.of_this_machine(max(1, settings.threads) * settings.workers)
 
 
 def _mirror(context: dg.AssetExecutionContext, record: TrialRecord) -> None:

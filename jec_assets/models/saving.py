@@ -37,6 +37,10 @@ class NetworkDescription:
     inputs: NetworkInputs
     outputs: tuple[str, ...] = CALIBRATION
 
+    def build(self) -> JetNetwork:
+        """The network with fresh weights from torch's generator."""
+        return family_named(self.family).build(self.hyperparameters, self.inputs, len(self.outputs))
+
     def to_json(self) -> str:
         """As JSON; equal descriptions give equal text."""
         values = asdict(self) | {"hyperparameters": self.hyperparameters.to_dict()}
@@ -51,9 +55,7 @@ class NetworkDescription:
             values["family"],
             family_named(values["family"]).hyperparameters.from_dict(values["hyperparameters"]),
             values["feature_set"],
-            NetworkInputs(
-                inputs["particle_features"], inputs["jet_features"], (inputs["points"][0], inputs["points"][1])
-            ),
+            NetworkInputs(**{name: tuple(each) if isinstance(each, list) else each for name, each in inputs.items()}),
             tuple(values["outputs"]),
         )
 
@@ -75,9 +77,7 @@ def load_network(source: Path | bytes) -> tuple[JetNetwork, NetworkDescription]:
     where = f"{len(data)} bytes" if isinstance(source, bytes) else str(source)
     try:
         description = NetworkDescription.from_json(_metadata(data)[METADATA_KEY])
-        network = family_named(description.family).build(
-            description.hyperparameters, description.inputs, len(description.outputs)
-        )
+        network = description.build()
         network.load_state_dict(load(data))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UnreadableNetworkError(

@@ -6,12 +6,14 @@ Belongs here: when a trial is skipped, what becomes of one that fails. Does not 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jec_assets.models.inputs import NetworkInputs
+from jec_assets.models.saving import NetworkDescription
 from jec_assets.search.provenance import InputDigests, TrainingTerms
 from jec_assets.search.record import (
     FailedTrial,
@@ -48,16 +50,16 @@ class TrialInputs:
 class Study:
     """What the trials of a study share.
 
-    workers: processes that train one network together. Each trial writes its TensorBoard curves to a folder of its own,
-    `<scalars_folder>/<family>/<number>`.
+    work_folder: of this machine; a trial's TensorBoard curves lie in `tensorboard/<family>/<number>` below it
+    workers: processes that train one network together
     """
 
     storage: Storage
     inputs: TrialInputs
     terms: TrainingTerms
+    work_folder: Path
     computation: Computation = field(default_factory=Computation)
     workers: int = 1
-    scalars_folder: Path | None = None
 
 
 def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
@@ -70,6 +72,7 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
     stored = current_record(study.storage, planned)
     if stored is not None:
         return stored
+    from jec_assets.models.saving import network_bytes
     from jec_assets.training.checkpoint import remove_checkpoint
 
     start = time.perf_counter()
@@ -79,7 +82,7 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
         failed = FailedTrial(**dict(planned), error=str(error), seconds=time.perf_counter() - start)
         publish_record(study.storage, failed)
         return failed
-    weights = publish_weights(study.storage, plan.family, _network_bytes(study, plan, network))
+    weights = publish_weights(study.storage, plan.family, network_bytes(network, _description(study, plan)))
     finished = FinishedTrial(
         **dict(planned),
         best_epoch=result.best_epoch,
@@ -97,16 +100,39 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
 
 
 def _train(study: Study, plan: TrialPlan, reporter: Reporter) -> tuple[JetNetwork, TrainingResult]:
+    config = _config(study, plan)
+    if study.workers > 1:
+        return _train_together(study, _description(study, plan), config, reporter)
+    return _train_here(study, _description(study, plan), config, reporter)
+
+
+def _train_here(
+    study: Study, description: NetworkDescription, config: TrainingConfig, reporter: Reporter
+) -> tuple[JetNetwork, TrainingResult]:
+    """In this process."""
     from jec_assets.jets.cache import open_cache
     from jec_assets.training.loop import train
     from jec_assets.training.reproducible import seeded
 
-    config = _config(study, plan)
     with seeded(config.seed):
-        outputs = len(output_names(config.loss))
-        network = plan.hyperparameters.build(study.inputs.network_inputs, outputs)
+        network = description.build()
     training, validation = open_cache(study.inputs.training), open_cache(study.inputs.validation)
     return network, train(network, training, validation, config, reporter)
+
+
+def _train_together(
+    study: Study, description: NetworkDescription, config: TrainingConfig, reporter: Reporter
+) -> tuple[JetNetwork, TrainingResult]:
+    """In processes of their own, which share each batch."""
+    from jec_assets.models.saving import load_network
+    from jec_assets.training.job import TrainingJob
+    from jec_assets.training.launch import train_in_processes
+
+    with tempfile.TemporaryDirectory(prefix="training_", dir=study.work_folder) as folder:
+        job = TrainingJob(description, config, study.inputs.training, study.inputs.validation, Path(folder))
+        result = train_in_processes(job, study.workers, reporter)
+        network, _ = load_network(job.network_file)
+    return network, result
 
 
 def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
@@ -120,7 +146,7 @@ def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
         weighting=terms.weighting,
         patience=terms.patience,
         computation=study.computation,
-        scalars_folder=study.scalars_folder and study.scalars_folder / plan.family / trial_key(plan.number),
+        scalars_folder=study.work_folder / "tensorboard" / plan.family / trial_key(plan.number),
         checkpoints=_checkpointing(study, planned),
     )
 
@@ -130,9 +156,8 @@ def _checkpointing(study: Study, planned: PlannedTrial) -> Checkpointing:
     return Checkpointing(study.storage, f"{folder}/{digest}.safetensors", digest)
 
 
-def _network_bytes(study: Study, plan: TrialPlan, network: JetNetwork) -> bytes:
-    from jec_assets.models.saving import NetworkDescription, network_bytes
-
-    feature_set, outputs = study.inputs.digests.feature_set, output_names(study.terms.loss)
-    description = NetworkDescription(plan.family, plan.hyperparameters, feature_set, network.inputs, outputs)
-    return network_bytes(network, description)
+def _description(study: Study, plan: TrialPlan) -> NetworkDescription:
+    inputs, outputs = study.inputs, output_names(study.terms.loss)
+    return NetworkDescription(
+        plan.family, plan.hyperparameters, inputs.digests.feature_set, inputs.network_inputs, outputs
+    )

@@ -143,6 +143,12 @@ def test_a_second_run_reads_and_trains_nothing_and_publishes_the_same(calibrated
     assert versions == ["1"]
 
 
+def test_a_trial_can_be_trained_from_the_command_line(calibrated: Place) -> None:
+    finished, another = (Path(calibrated.jec("train", "pfn", "--trial", number).strip()) for number in ("1", "7"))
+    assert json.loads(finished.read_text()) == calibrated.record("pfn", "001")
+    assert json.loads(another.read_text())["status"] == "finished"
+
+
 def test_a_run_killed_in_a_trial_goes_on_to_the_same_result(calibrated: Place, source: Path, tmp_path: Path) -> None:
     place = Place(tmp_path, source)
     try:

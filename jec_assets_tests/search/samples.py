@@ -45,8 +45,9 @@ def inputs(folder: Path, training: LabeledJets = TRAINING, name: str = "training
 
 
 def study(storage: Storage, terms: TrainingTerms = TERMS, given: TrialInputs | None = None) -> Study:
-    given = given or inputs(Path(storage.root).parent / "caches")
-    return Study(storage, given, terms, Computation(threads=1))
+    folder = Path(storage.root).parent
+    given = given or inputs(folder / "caches")
+    return Study(storage, given, terms, folder, Computation(threads=1))
 
 
 def plan(number: int = 0, **changes: Any) -> TrialPlan:

@@ -46,7 +46,7 @@ def test_families_seeds_and_numbers_are_independent() -> None:
         for seed in range(5)
         for number in range(1, 11)
     }
-    assert len(rates) == 2 * 5 * 10
+    assert len(rates) == len(FAMILIES) * 5 * 10
 
 
 def test_learning_rate_and_dropout_are_uniform_on_a_linear_scale() -> None:

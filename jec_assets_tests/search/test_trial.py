@@ -115,5 +115,25 @@ def test_a_run_killed_between_weights_and_record_ends_the_same(storage: Storage,
 
 
 def test_curves_go_to_the_trials_own_folder(storage: Storage, tmp_path: Path) -> None:
-    run_trial(replace(study(storage), scalars_folder=tmp_path / "scalars"), plan(number=7), silent)
-    assert any((tmp_path / "scalars" / "pfn" / "007").iterdir())
+    run_trial(study(storage), plan(number=7), silent)
+    assert any((tmp_path / "tensorboard" / "pfn" / "007").iterdir())
+
+
+def test_the_checkpoint_goes_when_the_record_is_there(storage: Storage) -> None:
+    run(storage)
+    assert storage.list("trials/pfn/checkpoints") == []
+
+
+@pytest.mark.slow
+def test_two_workers_train_a_trial_as_one_does(storage: Storage, tmp_path: Path) -> None:
+    without_dropout = replace(plan(), hyperparameters=replace(plan().hyperparameters, dropout=0.0))
+    alone = run_trial(study(storage), without_dropout, silent)
+    setup = replace(study(Storage(str(tmp_path / "other" / "storage"))), workers=2)
+    heard: list[Progress] = []
+    together = run_trial(setup, without_dropout, heard.append)
+    assert isinstance(alone, FinishedTrial)
+    assert isinstance(together, FinishedTrial)
+    assert together.validation_loss == pytest.approx(alone.validation_loss, rel=1e-4)
+    assert together.best_epoch == alone.best_epoch
+    assert heard
+    assert not list((tmp_path / "other").glob("training_*"))

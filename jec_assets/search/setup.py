@@ -1,0 +1,60 @@
+"""A study as the settings want it: for the asset, and for whoever trains from the command line.
+
+Belongs here: from settings and published splits to `Study` and `Slots`. Does not belong here: what these do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jec_assets.jets.cache import cache_split
+from jec_assets.jets.features import feature_set_named
+from jec_assets.models.inputs import NetworkInputs
+from jec_assets.search.parallel import Slots
+from jec_assets.search.provenance import TrainingTerms, present_inputs
+from jec_assets.search.trial import Study, TrialInputs
+from jec_assets.training.config import Computation
+
+if TYPE_CHECKING:
+    from jec_assets.settings import Settings
+    from jec_assets.storage import Storage
+
+
+def study_of(settings: Settings, storage: Storage) -> Study:
+    """The study of the present splits, whose arrays are written to the work folder unless they are there already.
+
+    Raises ArtifactMissingError where a split was not materialized.
+    """
+    training, validation = (
+        cache_split(storage, name, settings.work_folder / "cache" / "jets") for name in ("train", "validation")
+    )
+    network_inputs = NetworkInputs.of(feature_set_named(training.split.feature_set))
+    return Study(
+        storage=storage,
+        inputs=TrialInputs(training.folder, validation.folder, network_inputs, present_inputs(storage)),
+        terms=_terms(settings),
+        work_folder=settings.work_folder,
+        computation=Computation(
+            settings.threads, settings.precision, settings.deterministic, loading_threads=settings.loading_threads
+        ),
+        workers=settings.workers,
+    )
+
+
+def slots_of(settings: Settings) -> Slots:
+    """Room for as many trials as the settings say, or as this machine has."""
+    cores_per_trial = max(1, settings.threads) * settings.workers
+    slots = Slots.of_this_machine(cores_per_trial)
+    return replace(slots, processes=settings.parallel_trials or slots.processes)
+
+
+def _terms(settings: Settings) -> TrainingTerms:
+    return TrainingTerms(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        loss=settings.loss,
+        weighting=settings.weighting,
+        patience=settings.patience,
+    )
