@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from jec_assets.models.network import JetNetwork
+
 PARTICLE_FEATURES, JET_FEATURES = 6, 8
 POINTS = (2, 3)
 LEARNING_RATE = 1e-4
@@ -50,6 +52,15 @@ def padded(jets: dict[str, NDArray[Any]], slots: int) -> tuple[NDArray[np.float3
     dense = np.zeros((*real.shape, PARTICLE_FEATURES), np.float32)
     dense[real] = jets["particles"]
     return np.ascontiguousarray(dense.transpose(0, 2, 1)), real[:, None]
+
+
+def published(family: str) -> JetNetwork:
+    """Our network of that family with the published hyperparameters and fresh weights."""
+    from jec_assets.jets.features import PAPER
+    from jec_assets.models.families import FAMILIES
+    from jec_assets.models.inputs import NetworkInputs
+
+    return FAMILIES[family].published.build(NetworkInputs.of(PAPER))
 
 
 def training_step(

@@ -15,7 +15,7 @@ counts padding in the moments, so there the outputs cannot be equal.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,12 @@ from benchmarks.jets import (
     POINTS,
     copy_weights,
     padded,
+    published,
     synthetic_jets,
     tensors,
     training_step,
 )
 from benchmarks.rounds import Arrays, Claim, Side, load_arrays, run, save_arrays
-
-if TYPE_CHECKING:
-    from jec_assets.models.network import JetNetwork
 
 JETS, SLOTS = 256, 64
 NEIGHBORS, BLOCKS, LAYERS, UNITS, HEAD = 16, 3, 3, 50, (200, 200, 200)
@@ -47,7 +45,7 @@ def prepare(folder: Path) -> None:
     import torch
 
     torch.manual_seed(1)
-    network = _published().train()
+    network = published("particle_net").train()
     with torch.no_grad():
         for seed in range(2, 12):
             seen = tensors(synthetic_jets(JETS, SLOTS, seed))
@@ -62,7 +60,7 @@ def ours(folder: Path) -> Side:
 
     from jec_assets.training.optimizers import make_optimizer
 
-    network = _published()
+    network = published("particle_net")
     copy_weights(network, load_arrays(folder / "weights.npz"))
     jets = tensors(load_arrays(folder / "jets.npz"))
     inputs = (jets["particles"], jets["offsets"], jets["jets"])
@@ -143,13 +141,6 @@ def check(ours: Arrays, peer: Arrays) -> None:
     tolerance = 1e-5 * max(1.0, float(ours["outputs"].std()))
     assert clean.sum() > 0.8 * len(clean), "too few jets to compare"
     assert np.quantile(differences, 0.99) < tolerance, f"outputs differ by {np.sort(differences)[-5:]}"
-
-
-def _published() -> JetNetwork:
-    from jec_assets.models.families import FAMILIES
-    from jec_assets.models.inputs import NetworkInputs
-
-    return FAMILIES["particle_net"].published.build(NetworkInputs(PARTICLE_FEATURES, JET_FEATURES, POINTS))
 
 
 def _in_weavers_names(weights: Arrays) -> dict[str, NDArray[Any]]:

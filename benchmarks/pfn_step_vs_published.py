@@ -21,10 +21,10 @@ from benchmarks.jets import (
     JET_FEATURES,
     LEARNING_RATE,
     PARTICLE_FEATURES,
-    POINTS,
     copy_weights,
     gradients,
     padded,
+    published,
     synthetic_jets,
     tensors,
     training_step,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from jec_assets.models.network import JetNetwork
 
 JETS, STEPS = 256, 8
 PHI, HEAD, DROPOUT = (50,) * 5, (400,) * 3, 0.00945
@@ -48,7 +47,7 @@ def prepare(folder: Path, slots: int) -> None:
     import torch
 
     torch.manual_seed(1)
-    save_arrays(folder / "weights.npz", {name: value.numpy() for name, value in _published().state_dict().items()})
+    save_arrays(folder / "weights.npz", {name: value.numpy() for name, value in published("pfn").state_dict().items()})
     save_arrays(folder / "jets.npz", synthetic_jets(JETS, slots, seed=1))
 
 
@@ -56,7 +55,7 @@ def ours(folder: Path) -> Side:
     """The project's network on packed jets."""
     from jec_assets.training.optimizers import make_optimizer
 
-    network = _published()
+    network = published("pfn")
     copy_weights(network, load_arrays(folder / "weights.npz"))
     jets = tensors(load_arrays(folder / "jets.npz"))
     optimizer = make_optimizer("Adam", network.parameters(), LEARNING_RATE)
@@ -119,13 +118,6 @@ def _side(network: nn.Module, optimizer: torch.optim.Optimizer, inputs: Sequence
         return {"outputs": outputs, **gradients(network, inputs, target)}
 
     return Side(work, results)
-
-
-def _published() -> JetNetwork:
-    from jec_assets.models.families import FAMILIES
-    from jec_assets.models.inputs import NetworkInputs
-
-    return FAMILIES["pfn"].published.build(NetworkInputs(PARTICLE_FEATURES, JET_FEATURES, POINTS))
 
 
 def _claim(name: str, slots: int) -> Claim:
