@@ -79,7 +79,9 @@ def random_states(device: torch.device) -> torch.Tensor:
 
 def set_random_states(states: torch.Tensor, device: torch.device) -> None:
     """The inverse of `random_states`: this process takes over its own."""
-    own, length = states[group.rank()], len(torch.get_rng_state())
-    torch.set_rng_state(own[:length])
+    length = len(torch.get_rng_state())
+    own, gpu = torch.split(states[group.rank()], [length, states.shape[1] - length])
+    # Cloned: torch reads the memory where a tensor's storage begins, and crashes if the state does not begin there.
+    torch.set_rng_state(own.clone())
     if device.type == "cuda":
-        torch.cuda.set_rng_state(own[length:], device)
+        torch.cuda.set_rng_state(gpu.clone(), device)
