@@ -2,9 +2,9 @@
 
 `python -m benchmarks.particle_net_step_vs_weaver`: 256 jets with up to 64 particles (35 on average), one thread. Ours
 computes the real particles; weaver-core gets the jets padded to 64, with a mask, as its loader would give them, and
-computes all slots. Its option `trim` is off: in training it drops particles at random. The head takes the jet features
-too, which weaver-core's does not, so on both sides it is a plain stack of torch's layers. Both sides take a step of
-Adam: torch's defaults for weaver-core, what the project's training uses for ours.
+computes all slots. The head takes the jet features too, which weaver-core's does not, so on both sides it is a plain
+stack of torch's layers. Both sides take a step of Adam: torch's defaults for weaver-core, what the project's training
+uses for ours.
 
 Both start from the same weights and moments. What they compute is compared in evaluation, on jets of more than k
 particles: in smaller ones weaver-core's graph connects particles with padding. Its distances are in single precision,
@@ -21,10 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.jets import (
-    JET_FEATURES,
     LEARNING_RATE,
-    PARTICLE_FEATURES,
-    POINTS,
     copy_weights,
     padded,
     published,
@@ -35,9 +32,7 @@ from benchmarks.jets import (
 from benchmarks.rounds import Arrays, Claim, Side, load_arrays, run, save_arrays
 
 JETS, SLOTS = 256, 64
-NEIGHBORS, BLOCKS, LAYERS, UNITS, HEAD = 16, 3, 3, 50, (200, 200, 200)
-DROPOUT = 0.0116
-STEM = 32
+NEIGHBORS = 16  # k
 
 
 def prepare(folder: Path) -> None:
@@ -82,39 +77,10 @@ def ours(folder: Path) -> Side:
 def peer(folder: Path) -> Side:
     """weaver-core's network on padded jets."""
     import torch
-    from torch import Tensor, nn
-    from weaver.nn.model.ParticleNet import FeatureConv, ParticleNet
 
-    class Weaver(nn.Module):
-        """Stem, ParticleNet without its own head, then the head."""
+    from benchmarks.weavers_particle_net import WeaversParticleNet
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.stem = FeatureConv(PARTICLE_FEATURES, STEM)
-            self.body = ParticleNet(
-                input_dims=STEM,
-                num_classes=1,
-                conv_params=[(NEIGHBORS, (UNITS,) * LAYERS)] * BLOCKS,
-                fc_params=[(units, DROPOUT) for units in HEAD],
-                use_fusion=False,
-                use_fts_bn=False,
-                use_counts=True,
-                trim=False,
-            )
-            self.body.fc = nn.Identity()
-            layers: list[nn.Module] = []
-            for width, units in zip((UNITS + JET_FEATURES, *HEAD), HEAD, strict=False):
-                layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(DROPOUT)]
-            self.head = nn.Sequential(*layers, nn.Linear(HEAD[-1], 1))
-
-        def forward(self, particles: Tensor, mask: Tensor, jets: Tensor) -> Tensor:
-            """As weaver-core's ParticleNetTagger puts the parts together."""
-            rows = self.stem(particles * mask) * mask
-            means = self.body(particles[:, list(POINTS)], rows, mask)
-            output: Tensor = self.head(torch.cat([means, jets], dim=1))
-            return output
-
-    network = Weaver()
+    network = WeaversParticleNet()
     copy_weights(network, _in_weavers_names(load_arrays(folder / "weights.npz")))
     arrays = load_arrays(folder / "jets.npz")
     jets = tensors(arrays)
