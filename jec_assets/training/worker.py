@@ -31,7 +31,6 @@ from torch import cuda, distributed
 
 from jec_assets.jets.cache import open_cache
 from jec_assets.models import group
-from jec_assets.models.families import family_named
 from jec_assets.models.saving import network_bytes
 from jec_assets.storage import write_atomically
 from jec_assets.training.config import TrainingConfigError
@@ -62,12 +61,11 @@ def main(arguments: list[str]) -> None:
 
 
 def _train(job: TrainingJob) -> None:
-    network = job.network
     with seeded(job.config.seed):
-        fresh = family_named(network.family).build(network.hyperparameters, network.inputs, len(network.outputs))
-    result = train(fresh, open_cache(job.training), open_cache(job.validation), job.config, _reporter(job))
+        network = job.network.build()
+    result = train(network, open_cache(job.training), open_cache(job.validation), job.config, _reporter(job))
     if group.rank() == 0:
-        write_atomically(job.network_file, network_bytes(fresh, network))
+        write_atomically(job.network_file, network_bytes(network, job.network))
         job.write_result(result)
 
 

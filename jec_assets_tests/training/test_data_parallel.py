@@ -22,7 +22,8 @@ from jec_assets.models.network import JetNetwork
 from jec_assets.models.prediction import predict
 from jec_assets.models.saving import load_network
 from jec_assets.processes import end, find, is_running
-from jec_assets.training.config import Optimization, TrainingConfig, TrainingConfigError
+from jec_assets.storage import Storage
+from jec_assets.training.config import Checkpointing, Optimization, TrainingConfig, TrainingConfigError
 from jec_assets.training.faults import TrainingDivergedError
 from jec_assets.training.job import TrainingJob
 from jec_assets.training.launch import WorkerKilledError, train_in_processes
@@ -33,7 +34,7 @@ from jec_assets.training.result import TrainingResult
 from jec_assets_tests.namespaces import Node, two_nodes
 from jec_assets_tests.processes import ended
 from jec_assets_tests.training.jobs import CONFIG, PARTICLE_NET, PFN, TRAINING, VALIDATION, a_job
-from jec_assets_tests.training.samples import small_network
+from jec_assets_tests.training.samples import SMALL_PFN, small_network
 
 ENDLESS = replace(CONFIG, epochs=1_000_000)
 PORT = 29_400
@@ -130,6 +131,26 @@ def test_no_worker_is_left_by_a_torchrun_that_is_killed(tmp_path: Path) -> None:
     with pytest.raises(WorkerKilledError, match="ended without a result"):
         train_in_processes(job, 2, lambda _: processes_of(job)[0].kill())
     assert processes_of(job) == []
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, storage: Storage) -> None:
+    config = replace(CONFIG, epochs=30, checkpoints=Checkpointing(storage, "checkpoint", "training", seconds=0.0))
+    whole = a_job(tmp_path / "whole", SMALL_PFN, replace(config, checkpoints=None))
+    expected = train_in_processes(whole, 2, silent)
+    job, heard = a_job(tmp_path / "killed", SMALL_PFN, config), list[Progress]()
+
+    def kill_one(_: Progress) -> None:
+        while not storage.exists("checkpoint"):
+            time.sleep(0.01)
+        processes_of(job)[-1].kill()
+
+    with pytest.raises(WorkerKilledError):
+        train_in_processes(job, 2, kill_one)
+    result = train_in_processes(job, 2, heard.append)
+    assert heard[0].number > 1, "it began anew"
+    assert figures(result, "validation_loss") == figures(expected, "validation_loss")
+    assert job.network_file.read_bytes() == whole.network_file.read_bytes()
 
 
 class StoppedByCallerError(Exception):
