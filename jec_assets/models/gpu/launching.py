@@ -14,13 +14,14 @@ from torch import Tensor
 from jec_assets.models.gpu import edge_kernels
 from jec_assets.models.gpu.graph import SlotGraph
 
-# Edges and units of one program: its tiles stay in registers, and two programs and more fit a multiprocessor.
+# Edges and units of one program: its tiles stay in registers, of which a thread gets so many that three programs fit a
+# multiprocessor. With fewer programs there is too little to do while one waits for memory.
 EDGES, COLUMNS = 64, 64
-COMPILATION = {"num_warps": 4, "num_stages": 1}
+COMPILATION = {"num_warps": 4, "num_stages": 1, "maxnreg": 168}
 # Programs that share a weight's gradient: two for each multiprocessor of the largest GPUs.
 SHARES = 264
-# Bytes of the widest access to memory: rows that are stored begin at its multiples.
-ALIGNMENT = 16
+# Bytes of an access to memory: rows that are stored begin at its multiples. Wider ones make the tiles be rearranged.
+ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
