@@ -136,6 +136,7 @@ class ShuffledBatches:
         self._plan = plan
         self._device = device
         self._window_blocks = _window_blocks(self._jets, plan.window_bytes)
+        self._held = 0  # the window in memory; that of a data set of one window stays
 
     def steps(self, epoch: int) -> int:
         """How many batches the epoch has, the same for every process."""
@@ -144,15 +145,11 @@ class ShuffledBatches:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The epoch's batches in their order, from number `first_step` (counted from 0) on."""
         order = self._order(epoch)
-        held = -1
-        try:
-            for window, batch in _ahead(self._gather, self._steps(order, first_step), self._plan.workers):
-                if window != held:
-                    self._release()
-                    held = window
-                yield batch.each(lambda tensor: tensor.to(self._device, non_blocking=True))
-        finally:
-            self._release()
+        for window, batch in _ahead(self._gather, self._steps(order, first_step), self._plan.workers):
+            if window != self._held:
+                self._release()
+                self._held = window
+            yield batch.each(lambda tensor: tensor.to(self._device, non_blocking=True))
 
     def _order(self, epoch: int) -> EpochOrder:
         return EpochOrder(len(self._jets), self._window_blocks, self._plan.seed, epoch, self._plan.sampling)
