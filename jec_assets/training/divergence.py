@@ -7,6 +7,7 @@ Every process finds its own jets and learns of the others', so all end with the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,20 @@ MAX_NAMED = 10
 JETS_AT_A_TIME = 1 << 16
 
 
+@dataclass(frozen=True)
+class BadJets:
+    """Jets, by their indices in a data set, whose input or output is not finite."""
+
+    inputs: NDArray[np.int64]
+    outputs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, finite_inputs: Tensor, outputs: Tensor, indices: NDArray[np.int64]) -> BadJets:
+        """Those of some jets: finite_inputs, bool (jets,), outputs (jets, outputs), indices (jets,)."""
+        found = (indices[~finite.cpu().numpy()] for finite in (finite_inputs, _rows_finite(outputs)))
+        return cls(*found)
+
+
 def step_fault(step: Step, labels: JetLabels) -> str:
     """What is not finite about a step, with the jets (run:lumi:event) that it began with; labels of the data set."""
     batch = step.batch
@@ -34,7 +49,17 @@ def step_fault(step: Step, labels: JetLabels) -> str:
         & batch.weight.isfinite()
         & ~_any_of_segment(~_rows_finite(batch.particles), batch.offsets)
     )
-    return _fault(finite_inputs, _rows_finite(step.outputs), batch.indices, labels)
+    return fault(BadJets.of(finite_inputs, step.outputs, batch.indices), labels, step.outputs.device)
+
+
+def fault(bad: BadJets, labels: JetLabels, device: torch.device) -> str:
+    """The same of jets that were found; all processes ask together, with tensors on such a device."""
+    inputs, outputs = (_joined(indices, device) for indices in (bad.inputs, bad.outputs))
+    if len(inputs):
+        return f"features, target or weight not finite of {_names(inputs, labels)}"
+    if len(outputs):
+        return f"predictions not finite of {_names(outputs, labels)}"
+    return "all jets' features, targets and predictions are finite, only the loss or the gradient is not"
 
 
 def features_fault(jets: LabeledJets) -> str:
@@ -46,19 +71,6 @@ def features_fault(jets: LabeledJets) -> str:
         finite = _rows_finite(features) & ~_any_of_segment(~_rows_finite(particles), offsets)
         bad.append(start + np.flatnonzero(~finite.numpy()))
     return f"features not finite of {_names(np.concatenate(bad), jets.labels)}"
-
-
-def validation_fault(outputs: Tensor, target: Tensor, labels: JetLabels) -> str:
-    """The same of the jets that a network was validated on: outputs (jets, outputs), target and labels (jets,)."""
-    return _fault(target.isfinite(), _rows_finite(outputs), np.arange(len(target)), labels)
-
-
-def _fault(inputs: Tensor, outputs: Tensor, indices: NDArray[np.int64], labels: JetLabels) -> str:
-    for what, finite in (("features, target or weight", inputs), ("predictions", outputs)):
-        bad = _joined(indices[~finite.cpu().numpy()], finite.device)
-        if len(bad):
-            return f"{what} not finite of {_names(bad, labels)}"
-    return "all jets' features, targets and predictions are finite, only the loss or the gradient is not"
 
 
 def _names(indices: NDArray[np.int64], labels: JetLabels) -> str:

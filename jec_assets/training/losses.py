@@ -60,8 +60,9 @@ def _quantile(outputs: Tensor, target: Tensor) -> Tensor:
     absolute error.
     """
     residuals = target.unsqueeze(1) - outputs
-    levels = torch.tensor(QUANTILE_LEVELS, dtype=outputs.dtype, device=outputs.device)
-    return 2 * torch.maximum(levels * residuals, (levels - 1) * residuals).sum(1)
+    # Level by level: a tensor of levels would have to be sent to a GPU, which waits for it.
+    parts = [torch.maximum(tau * u, (tau - 1) * u) for tau, u in zip(QUANTILE_LEVELS, residuals.unbind(1), strict=True)]
+    return 2 * torch.stack(parts).sum(0)
 
 
 def _huber(outputs: Tensor, target: Tensor) -> Tensor:

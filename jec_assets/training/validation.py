@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from jec_assets.models import group
 from jec_assets.models.prediction import predict_outputs
-from jec_assets.training.divergence import validation_fault
+from jec_assets.training.divergence import BadJets, fault
 from jec_assets.training.faults import NotFiniteError
 from jec_assets.training.losses import jet_losses
 
@@ -33,7 +34,7 @@ def validation_loss(network: JetNetwork, jets: LabeledJets, batch_size: int, sti
     Each process computes its share of the jets; all get the same sum. `still_alive` is called between slices. Raises
     `NotFiniteError`, with the jets' ids, where the loss is none.
     """
-    total, fault = 0.0, ""
+    total, bad = 0.0, BadJets(np.empty(0, np.int64), np.empty(0, np.int64))
     slice_size = batch_size * BATCHES_PER_SLICE
     first, last = (len(jets) * share // group.size() for share in (group.rank(), group.rank() + 1))
     for start in range(first, last, slice_size):
@@ -41,15 +42,15 @@ def validation_loss(network: JetNetwork, jets: LabeledJets, batch_size: int, sti
         outputs = torch.from_numpy(predict_outputs(network, part.packed, batch_size))
         target = torch.tensor(part.packed.target)
         total += jet_losses("absolute", outputs, target).double().sum().item()
-        if not (fault or math.isfinite(total)):
-            fault = validation_fault(outputs, target, part.labels)
+        if not (math.isfinite(total) or len(bad.inputs) or len(bad.outputs)):
+            bad = BadJets.of(target.isfinite(), outputs, np.arange(start, start + len(part)))
         still_alive()
-    loss = _summed(total, network) / len(jets)
+    device = next(network.parameters()).device
+    loss = _summed(total, device) / len(jets)
     if not math.isfinite(loss):
-        raise NotFiniteError(f"validation loss {loss}: {fault or 'found by another process'}")
+        raise NotFiniteError(f"validation loss {loss}: {fault(bad, jets.labels, device)}")
     return loss
 
 
-def _summed(value: float, network: JetNetwork) -> float:
-    device = next(network.parameters()).device
+def _summed(value: float, device: torch.device) -> float:
     return group.sum_over_processes(torch.tensor(value, dtype=torch.float64, device=device)).item()

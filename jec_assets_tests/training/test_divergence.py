@@ -119,13 +119,14 @@ def test_the_last_good_checkpoint_is_kept(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class Part:
     training: LabeledJets
+    validation: LabeledJets
     hyperparameters: Hyperparameters
 
 
 def _failed(part: Part) -> str:
     try:
         network = small_network(hyperparameters=part.hyperparameters)
-        train(network, part.training, jets(), CONFIG, lambda _: None)
+        train(network, part.training, part.validation, CONFIG, lambda _: None)
     except TrainingDivergedError as error:
         return str(error)
     return "did not fail"
@@ -135,8 +136,11 @@ def _failed(part: Part) -> str:
 def test_all_processes_stop_together_and_name_each_others_jets(
     hyperparameters: Hyperparameters, tmp_path: Path
 ) -> None:
-    part = Part(jets(broken="target"), hyperparameters)
+    in_a_step = Part(jets(broken="target"), jets(), hyperparameters)
+    last = 190  # of the second process's share
+    in_validation = Part(jets(), jets(broken="target", bad=(last,)), hyperparameters)
     with group_of_two(tmp_path / "meeting") as two:
-        first, second = two.run(_failed, (part, part))
-    assert first == second
-    assert f"not finite of run:lumi:event 5:1:{BROKEN};" in first
+        for part, jet in ((in_a_step, BROKEN), (in_validation, last)):
+            first, second = two.run(_failed, (part, part))
+            assert first == second
+            assert f"not finite of run:lumi:event 5:1:{jet};" in first
