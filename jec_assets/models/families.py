@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.hyperparameters import (
+    Hyperparameters,
+    ParticleNetHyperparameters,
+    ParticleTransformerHyperparameters,
+    PFNHyperparameters,
+)
 
 if TYPE_CHECKING:
     from jec_assets.models.inputs import NetworkInputs
@@ -24,9 +29,9 @@ class UnknownFamilyError(KeyError):
 class Family:
     """A kind of network.
 
-    name: its key in storage, assets and columns. title: as people write it. published: the optimum of the published
-    study, an instance of the class of hyperparameters that the family is built from. costly: its training takes hours
-    on a CPU, so that only the job `calibration_full` trains it.
+    name: its key in storage, assets and columns. title: as people write it. published: the published optimum, an
+    instance of the class of hyperparameters that the family is built from. costly: its training takes hours on a CPU,
+    so that only the job `calibration_full` trains it.
     """
 
     name: str
@@ -47,7 +52,8 @@ class Family:
 
 
 # Optima of D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow
-# pipeline", Section 4.
+# pipeline", Section 4. ParT, which that study hasn't tried, as H. Qu, C. Li, S. Qian, arXiv:2202.03772, Section 5.1,
+# have it, with ParticleNet's head.
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
@@ -62,6 +68,22 @@ FAMILIES: dict[str, Family] = {
             ParticleNetHyperparameters(
                 blocks=3, neighbors=16, layers=3, units=50, head_layers=3, head_units=200, dropout=0.0116
             ),
+        ),
+        Family(
+            "particle_transformer",
+            "ParT",
+            ParticleTransformerHyperparameters(
+                blocks=8,
+                class_blocks=2,
+                units=128,
+                heads=8,
+                pair_layers=3,
+                pair_units=64,
+                head_layers=3,
+                head_units=200,
+                dropout=0.1,
+            ),
+            costly=True,
         ),
     )
 }

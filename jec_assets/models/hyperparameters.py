@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from jec_assets.models.complexity import particle_net_macs, pfn_macs
+from jec_assets.models.complexity import particle_net_macs, particle_transformer_macs, pfn_macs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +28,21 @@ class HyperparameterError(ValueError):
 
 @dataclass(frozen=True)
 class Hyperparameters(ABC):
-    """Base of all families' hyperparameters; whole numbers are at least 1, dropout is in [0, 1)."""
+    """Base of all families' hyperparameters; whole numbers are at least 1, dropout is in [0, 1).
+
+    may_be_zero: names of the whole numbers that may also be 0.
+    """
 
     family: ClassVar[str]
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (type(value) is not int or value < 1):
+            smallest = 0 if field.name in self.may_be_zero else 1
+            if field.type == "int" and (type(value) is not int or value < smallest):
                 raise HyperparameterError(
-                    f"{field.name} of {self.family} must be a whole number from 1 on, not {value!r}"
+                    f"{field.name} of {self.family} must be a whole number from {smallest} on, not {value!r}"
                 )
             if field.type == "float" and not (isinstance(value, int | float) and 0 <= value < 1):
                 raise HyperparameterError(f"{field.name} of {self.family} must be in [0, 1), not {value!r}")
@@ -109,3 +114,42 @@ class ParticleNetHyperparameters(Hyperparameters):
     def macs(self, inputs: NetworkInputs, particles: int) -> int:
         """See `Hyperparameters.macs`."""
         return particle_net_macs(self, inputs, particles)
+
+
+@dataclass(frozen=True)
+class ParticleTransformerHyperparameters(Hyperparameters):
+    """ParT: `blocks` of attention among particles and `class_blocks` of a token's, `units` wide with `heads`.
+
+    Pairs go through `pair_layers` of `pair_units`, and a layer of one unit a head; head as in the PFN, or as published,
+    a linear layer alone, for `head_layers` 0. `dropout` is that of blocks among particles and of the head.
+    """
+
+    family: ClassVar[str] = "particle_transformer"
+    may_be_zero: ClassVar[tuple[str, ...]] = ("head_layers",)
+
+    blocks: int
+    class_blocks: int
+    units: int
+    heads: int
+    pair_layers: int
+    pair_units: int
+    head_layers: int
+    head_units: int
+    dropout: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.units % self.heads:
+            raise HyperparameterError(
+                f"units of {self.family} must be a multiple of its {self.heads} heads, not {self.units}"
+            )
+
+    def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
+        """See `Hyperparameters.build`; MissingFeatureError where the inputs hold no log pT."""
+        from jec_assets.models.particle_transformer.network import ParticleTransformer
+
+        return ParticleTransformer(self, inputs, outputs)
+
+    def macs(self, inputs: NetworkInputs, particles: int) -> int:
+        """See `Hyperparameters.macs`."""
+        return particle_transformer_macs(self, inputs, particles)

@@ -4,7 +4,9 @@ Belongs here: which hyperparameters are searched, in which ranges, and the publi
 with. Does not belong here: drawing from a space (`sampler.py`).
 
 Source: paper, Section 4.1 (spaces) and Table 2 (optima). The optimum of the network itself stands with its family in
-`jec_assets.models.families`.
+`jec_assets.models.families`. ParT: ranges of learning rate and optimizer as in D. Merk, "Hyperparameter optimization
+for jet tagging" (University of Amsterdam, 2022), the optimum as in H. Qu, C. Li, S. Qian, arXiv:2202.03772, Section
+5.1; the ranges around the published architecture are this project's choice.
 """
 
 from __future__ import annotations
@@ -74,6 +76,22 @@ SPACES: dict[str, SearchSpace] = {
             "dropout": DROPOUT,
         },
         published=Optimization("Ranger", 8.72e-3),
+    ),
+    "particle_transformer": SearchSpace(
+        network={
+            "blocks": OneOf((2, 4, 8)),
+            "class_blocks": OneOf((1, 2)),
+            "units": OneOf((64, 128)),
+            "heads": OneOf((4, 8)),
+            "pair_layers": OneOf((1, 2, 3)),
+            "pair_units": OneOf((32, 64)),
+            "head_layers": OneOf((1, 2, 3)),
+            "head_units": OneOf((50, 100, 200)),
+            "dropout": Uniform(0.0, 0.2),
+        },
+        published=Optimization("Ranger", 1e-3),
+        learning_rate=Uniform(5e-4, 1.5e-3),
+        optimizers=("Adam", "AdamW", "Ranger"),
     ),
 }
 

@@ -8,10 +8,14 @@ import json
 import pytest
 
 from jec_assets.models.families import FAMILIES
-from jec_assets.models.hyperparameters import HyperparameterError, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.hyperparameters import (
+    HyperparameterError,
+    ParticleNetHyperparameters,
+    PFNHyperparameters,
+)
 from jec_assets.models.inputs import NetworkInputs
 
-INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1))
+INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -67,5 +71,10 @@ def test_particle_net_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_dropout_acts_in_the_head(name: str) -> None:
-    network = dataclasses.replace(FAMILIES[name].published, dropout=0.25).build(INPUTS)
-    assert [module.p for module in network.modules() if type(module).__name__ == "Dropout"] == [0.25] * 3
+    published = FAMILIES[name].published
+    network = dataclasses.replace(published, dropout=0.25).build(INPUTS)
+    heads = [module for path, module in network.named_modules() if path.split(".")[-1] == "head"]
+    assert len(heads) == published.to_dict().get("members", 1)
+    for head in heads:
+        dropped = [module.p for module in head.modules() if type(module).__name__ == "Dropout"]
+        assert dropped == [0.25] * published.to_dict()["head_layers"]

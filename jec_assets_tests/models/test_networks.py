@@ -1,4 +1,4 @@
-"""Both families against their plain reference, and what must hold for every network."""
+"""All families against their plain reference, and what must hold for every network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from torch import Tensor
 from jec_assets.jets.features import EXTENDED, PAPER
 from jec_assets.jets.packed import PackedJets
 from jec_assets.models.families import FAMILIES, family_named
-from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.hyperparameters import (
+    Hyperparameters,
+    ParticleNetHyperparameters,
+    ParticleTransformerHyperparameters,
+    PFNHyperparameters,
+)
 from jec_assets.models.inputs import NetworkInputs, Standardization
 from jec_assets.models.network import JetNetwork
 from jec_assets.models.prediction import predict
@@ -26,8 +31,23 @@ SMALL: dict[str, Hyperparameters] = {
     "particle_net": ParticleNetHyperparameters(
         blocks=3, neighbors=4, layers=2, units=10, head_layers=1, head_units=12, dropout=0.0
     ),
+    "particle_transformer": ParticleTransformerHyperparameters(
+        blocks=2,
+        class_blocks=2,
+        units=12,
+        heads=3,
+        pair_layers=2,
+        pair_units=6,
+        head_layers=1,
+        head_units=10,
+        dropout=0.0,
+    ),
 }
-REFERENCES: dict[str, Callable[..., Tensor]] = {"pfn": reference.pfn, "particle_net": reference.particle_net}
+REFERENCES: dict[str, Callable[..., Tensor]] = {
+    "pfn": reference.pfn,
+    "particle_net": reference.particle_net,
+    "particle_transformer": reference.particle_transformer,
+}
 FAMILY = pytest.mark.parametrize("family", SMALL)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.models.families import FAMILIES, UnknownFamilyError
-from jec_assets.search.spaces import SPACES, OneOf, Uniform, space_of
+from jec_assets.search.spaces import OneOf, Uniform, space_of
 
 
 def test_the_papers_spaces() -> None:
@@ -25,9 +25,15 @@ def test_the_papers_spaces() -> None:
         "head_units": narrow,
         "dropout": Uniform(0, 0.5),
     }
-    for space in SPACES.values():
-        assert space.learning_rate == Uniform(1e-5, 1e-2)
-        assert set(space.optimizers) == {"AdaGrad", "Adam", "AdamW", "Ranger", "RMSProp"}
+    for family in ("pfn", "particle_net"):
+        assert space_of(family).learning_rate == Uniform(1e-5, 1e-2)
+        assert set(space_of(family).optimizers) == {"AdaGrad", "Adam", "AdamW", "Ranger", "RMSProp"}
+
+
+def test_how_part_is_trained_is_searched_as_in_the_tagging_study() -> None:
+    space = space_of("particle_transformer")
+    assert space.learning_rate == Uniform(5e-4, 1.5e-3)
+    assert set(space.optimizers) == {"Adam", "AdamW", "Ranger"}
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -13,7 +13,12 @@ import torch
 
 from jec_assets.jets.features import EXTENDED
 from jec_assets.jets.packed import PackedJets
-from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.hyperparameters import (
+    Hyperparameters,
+    ParticleNetHyperparameters,
+    ParticleTransformerHyperparameters,
+    PFNHyperparameters,
+)
 from jec_assets.models.inputs import NetworkInputs, Standardization
 from jec_assets.models.network import JetNetwork
 from jec_assets.serving.config import InstanceSettings
@@ -27,6 +32,17 @@ SMALL: dict[str, Hyperparameters] = {
     "pfn": PFNHyperparameters(phi_layers=2, phi_units=16, head_layers=2, head_units=32, dropout=0.1),
     "particle_net": ParticleNetHyperparameters(
         blocks=2, neighbors=4, layers=2, units=16, head_layers=1, head_units=16, dropout=0.1
+    ),
+    "particle_transformer": ParticleTransformerHyperparameters(
+        blocks=2,
+        class_blocks=1,
+        units=16,
+        heads=4,
+        pair_layers=2,
+        pair_units=8,
+        head_layers=1,
+        head_units=16,
+        dropout=0.1,
     ),
 }
 
