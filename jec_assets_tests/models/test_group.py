@@ -11,18 +11,27 @@ from torch import Tensor
 
 from jec_assets.models import group
 from jec_assets.models import neighbors as neighbors_module
-from jec_assets.models.hyperparameters import Hyperparameters, ParticleNetHyperparameters, PFNHyperparameters
+from jec_assets.models.hyperparameters import (
+    Hyperparameters,
+    ParticleNetHyperparameters,
+    ParticleTransformerHyperparameters,
+    PFNHyperparameters,
+)
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.network import JetNetwork
 from jec_assets.models.row_norm import RowNorm
 from jec_assets.training.reproducible import threads
 from jec_assets_tests.models.group_of_two import GroupOfTwo, group_of_two
 
-INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1))
+INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2)
 PFN = PFNHyperparameters(phi_layers=2, phi_units=6, head_layers=1, head_units=7, dropout=0.0)
 PARTICLE_NET = ParticleNetHyperparameters(
     blocks=3, neighbors=4, layers=3, units=6, head_layers=1, head_units=7, dropout=0.0
 )
+TRANSFORMER = ParticleTransformerHyperparameters(
+    blocks=2, class_blocks=1, units=8, heads=2, pair_layers=2, pair_units=6, head_layers=1, head_units=7, dropout=0.0
+)
+FAMILY = pytest.mark.parametrize("hyperparameters", [PFN, PARTICLE_NET, TRANSFORMER], ids=lambda some: some.family)
 # Particles of each jet of a batch, and how many jets the first process gets.
 BATCHES = {
     "uneven": ([5, 1, 9, 3, 14, 2, 7], 4),
@@ -126,7 +135,7 @@ def computed(part: Part) -> Computed:
 
 
 @pytest.mark.parametrize("counts_and_cut", BATCHES.values(), ids=BATCHES)
-@pytest.mark.parametrize("hyperparameters", [PFN, PARTICLE_NET], ids=lambda some: some.family)
+@FAMILY
 def test_two_processes_compute_what_one_does(
     two: GroupOfTwo, hyperparameters: Hyperparameters, counts_and_cut: tuple[list[int], int]
 ) -> None:
@@ -140,7 +149,7 @@ def test_two_processes_compute_what_one_does(
         torch.testing.assert_close(one.state, expected.state, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("hyperparameters", [PFN, PARTICLE_NET], ids=lambda some: some.family)
+@FAMILY
 def test_single_precision_leaves_the_same_bits_in_both_processes(
     two: GroupOfTwo, hyperparameters: Hyperparameters
 ) -> None:
