@@ -43,7 +43,7 @@ class Standardizer(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., features) in physical units to the same shape, standardized."""
-        return ((features - self.center) / self.scale).clamp(-CLIP, CLIP)
+        return (features - self.center).div_(self.scale).clamp_(-CLIP, CLIP)
 
     def set(self, center: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Take over these constants; ValueError if there are not as many as features, or a scale is not positive."""
