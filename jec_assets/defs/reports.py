@@ -17,7 +17,7 @@ from jec_assets.evaluation.complexity import complexity
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.evaluation.provenance import split_digest
 from jec_assets.evaluation.trials import candidates, evaluate_trials
-from jec_assets.jets.dataset import load_split
+from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.splits import SHARES
 from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion, publish_page
 from jec_assets.reports.complexity import complexity_report as describe_complexity
@@ -90,7 +90,7 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Which jets these are: counts per flavor, region and interval, spectra, the target (Fig. 1, 2)."""
     provenance = sources("dataset", present_of(settings, storage))
-    return _published(storage, describe_dataset({name: load_split(storage, name).table for name in SHARES}), provenance)
+    return _published(storage, describe_dataset({name: load_table(storage, name) for name in SHARES}), provenance)
 
 
 @_report_asset("calibrated_test_jets", "train_jets")
@@ -98,7 +98,7 @@ def loss_report(settings: SettingsParam, storage: StorageParam) -> dg.Materializ
     """Each network's loss against the standard correction, its best constant shift, and (log pT, eta) alone."""
 
     def describe(jets: pl.DataFrame) -> Report:
-        return describe_loss(jets, load_split(storage, "train").table, _resampling(settings))
+        return describe_loss(jets, load_table(storage, "train"), _resampling(settings))
 
     return _on_calibrated(storage, settings, "loss", describe)
 

@@ -14,15 +14,20 @@ import numpy as np
 from jec_assets.jets.features import FeatureSet, feature_set_named
 from jec_assets.jets.filtering import FOLDER, SPECTATORS
 from jec_assets.jets.labels import JetLabels
-from jec_assets.jets.packed import PackedJets, concatenate
+from jec_assets.jets.packed import PackedJets, joined
 from jec_assets.jets.splits import Split, SplitName, load_split_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import polars as pl
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from jec_assets.storage import Storage
+
+
+TABLE_COLUMNS = (*SPECTATORS, "flavor", "target", "event_hash")
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,36 @@ class SplitJets:
 def load_split(storage: Storage, name: SplitName) -> SplitJets:
     """Read a published split. Raises ArtifactMissingError where it was not materialized."""
     import polars as pl
-    import pyarrow.parquet as pq
 
     split, files = load_split_record(storage, name)
+    packed, tables = [], []
+    for jets in _files_jets(storage, split, files, None):
+        packed.append(pack(jets, feature_set_named(split.feature_set)))
+        tables.append(pl.DataFrame(jets.select(list(TABLE_COLUMNS))))
+    return SplitJets(split, joined(packed), pl.concat(tables))
+
+
+def load_table(storage: Storage, name: SplitName) -> pl.DataFrame:
+    """The table of a published split alone, without reading a single particle; raises what `load_split` does."""
+    import polars as pl
+
+    split, files = load_split_record(storage, name)
+    return pl.concat([pl.DataFrame(jets) for jets in _files_jets(storage, split, files, TABLE_COLUMNS)])
+
+
+def _files_jets(
+    storage: Storage, split: Split, files: Sequence[str], columns: Sequence[str] | None
+) -> Iterator[pa.Table]:
+    """A split's rows of each file, with the named columns, or all for None."""
+    import pyarrow.parquet as pq
+
     index = pq.read_table(storage.local_file(split.index_key))
     file_of_row, rows = (index[column].to_numpy() for column in ("file", "row"))
-    packed, tables = [], []
     for place in np.unique(file_of_row):
-        chosen = np.sort(rows[file_of_row == place])
-        jets = pq.read_table(storage.local_file(f"{FOLDER}/{files[place]}.parquet"), memory_map=True).take(chosen)
-        packed.append(pack(jets, feature_set_named(split.feature_set)))
-        tables.append(pl.DataFrame(jets.select([*SPECTATORS, "flavor", "target", "event_hash"])))
-    together = concatenate(packed)
-    table = pl.concat(tables).with_columns(pl.Series("particles", together.counts.astype(np.int32)))
-    return SplitJets(split, together, table)
+        path = storage.local_file(f"{FOLDER}/{files[place]}.parquet")
+        yield pq.read_table(path, columns=columns and list(columns), memory_map=True).take(
+            np.sort(rows[file_of_row == place])
+        )
 
 
 def pack(jets: pa.Table, features: FeatureSet) -> PackedJets:

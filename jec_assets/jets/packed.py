@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 
@@ -78,13 +76,27 @@ class PackedJets:
         return dense
 
 
-def concatenate(parts: Sequence[PackedJets]) -> PackedJets:
-    """Join packed jets in order; at least one part."""
-    shifts = np.cumsum([0] + [len(part.particles) for part in parts])
-    offsets = [part.offsets[:-1] + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
-    return PackedJets(
-        np.concatenate([part.particles for part in parts]),
-        np.concatenate([*offsets, shifts[-1:]]).astype(np.int64),
-        np.concatenate([part.jets for part in parts]),
-        np.concatenate([part.target for part in parts]),
+def joined(parts: list[PackedJets]) -> PackedJets:
+    """The jets of all parts in order; at least one part.
+
+    The list is empty afterwards: each part is let go once it is copied, so that memory holds the jets about once.
+    """
+    particles, jets = sum(len(part.particles) for part in parts), sum(map(len, parts))
+    first = parts[0]
+    whole = PackedJets(
+        np.empty((particles, first.particles.shape[1]), np.float32),
+        np.zeros(jets + 1, np.int64),
+        np.empty((jets, first.jets.shape[1]), np.float32),
+        np.empty(jets, np.float32),
     )
+    del first
+    parts.reverse()
+    jet = particle = 0
+    while parts:
+        part = parts.pop()
+        rows = slice(jet, jet + len(part))
+        whole.particles[particle : particle + len(part.particles)] = part.particles
+        whole.offsets[rows.start + 1 : rows.stop + 1] = part.offsets[1:] + particle
+        whole.jets[rows], whole.target[rows] = part.jets, part.target
+        jet, particle = rows.stop, particle + len(part.particles)
+    return whole

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jec_assets.jets.packed import PackedJets, concatenate
+from jec_assets.jets.packed import PackedJets, joined
 
 
 def packed(counts: list[int]) -> PackedJets:
@@ -32,10 +32,10 @@ def test_take_gathers_each_jet_with_its_particles(counts: list[int], data: st.Da
 @given(COUNTS, st.integers(1, 5))
 def test_slices_joined_are_the_whole(counts: list[int], step: int) -> None:
     jets = packed(counts)
-    joined = concatenate([jets.slice(start, start + step) for start in range(0, len(jets), step)])
-    np.testing.assert_array_equal(joined.particles, jets.particles)
-    np.testing.assert_array_equal(joined.offsets, jets.offsets)
-    np.testing.assert_array_equal(joined.target, jets.target)
+    whole = joined([jets.slice(start, start + step) for start in range(0, len(jets), step)])
+    np.testing.assert_array_equal(whole.particles, jets.particles)
+    np.testing.assert_array_equal(whole.offsets, jets.offsets)
+    np.testing.assert_array_equal(whole.target, jets.target)
 
 
 @given(COUNTS)
