@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jec_assets.models.hyperparameters import (
         ParticleNetHyperparameters,
         ParticleTransformerHyperparameters,
+        PFNCommitteeHyperparameters,
         PFNHyperparameters,
     )
     from jec_assets.models.inputs import NetworkInputs
@@ -33,6 +34,14 @@ def pfn_macs(hyperparameters: PFNHyperparameters, inputs: NetworkInputs, particl
     units, layers = hyperparameters.phi_units, hyperparameters.phi_layers
     phi = _dense(inputs.particle_features, units) + (layers - 1) * _dense(units, units)
     return particles * phi + _head(hyperparameters, units + inputs.jet_features)
+
+
+def pfn_committee_macs(hyperparameters: PFNCommitteeHyperparameters, inputs: NetworkInputs, particles: int) -> int:
+    """Multiply-accumulates of a PFN committee for one jet of so many particles."""
+    units, layers = hyperparameters.phi_units, hyperparameters.phi_layers
+    phi = _dense(inputs.folded_particle_features, units) + (layers - 1) * _dense(units, units)
+    member = particles * (phi + units) + _head(hyperparameters, 2 * units + inputs.folded_jet_features)
+    return hyperparameters.members * member
 
 
 def particle_net_macs(hyperparameters: ParticleNetHyperparameters, inputs: NetworkInputs, particles: int) -> int:
@@ -89,7 +98,10 @@ def _edge_conv(hyperparameters: ParticleNetHyperparameters, width: int) -> int:
 
 
 def _head(
-    hyperparameters: PFNHyperparameters | ParticleNetHyperparameters | ParticleTransformerHyperparameters,
+    hyperparameters: PFNHyperparameters
+    | PFNCommitteeHyperparameters
+    | ParticleNetHyperparameters
+    | ParticleTransformerHyperparameters,
     width: int,
 ) -> int:
     macs = 0

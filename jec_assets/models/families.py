@@ -13,6 +13,7 @@ from jec_assets.models.hyperparameters import (
     Hyperparameters,
     ParticleNetHyperparameters,
     ParticleTransformerHyperparameters,
+    PFNCommitteeHyperparameters,
     PFNHyperparameters,
 )
 
@@ -67,6 +68,13 @@ FAMILIES: dict[str, Family] = {
             "ParticleNet",
             ParticleNetHyperparameters(
                 blocks=3, neighbors=16, layers=3, units=50, head_layers=3, head_units=200, dropout=0.0116
+            ),
+        ),
+        Family(
+            "pfn_committee",
+            "PFN committee",
+            PFNCommitteeHyperparameters(
+                members=4, phi_layers=3, phi_units=48, head_layers=2, head_units=64, dropout=0.0
             ),
         ),
         Family(

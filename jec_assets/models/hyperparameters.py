@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from jec_assets.models.complexity import particle_net_macs, particle_transformer_macs, pfn_macs
+from jec_assets.models.complexity import particle_net_macs, particle_transformer_macs, pfn_committee_macs, pfn_macs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +89,30 @@ class PFNHyperparameters(Hyperparameters):
     def macs(self, inputs: NetworkInputs, particles: int) -> int:
         """See `Hyperparameters.macs`."""
         return pfn_macs(self, inputs, particles)
+
+
+@dataclass(frozen=True)
+class PFNCommitteeHyperparameters(Hyperparameters):
+    """PFN committee: so many `members`, each a PFN of the other hyperparameters."""
+
+    family: ClassVar[str] = "pfn_committee"
+
+    members: int
+    phi_layers: int
+    phi_units: int
+    head_layers: int
+    head_units: int
+    dropout: float
+
+    def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
+        """See `Hyperparameters.build`; MissingFeatureError where the inputs hold no eta of the jet."""
+        from jec_assets.models.pfn_committee import PFNCommittee
+
+        return PFNCommittee(self, inputs, outputs)
+
+    def macs(self, inputs: NetworkInputs, particles: int) -> int:
+        """See `Hyperparameters.macs`."""
+        return pfn_committee_macs(self, inputs, particles)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Quantiles of a normal distribution at one standard deviation below and above the mean.
 ONE_SIGMA_QUANTILES = (0.158655, 0.841345)
 
+# Names of the features, beside points and eta, that a jet's mirror images do not share.
+ORIENTED = ("delta_theta", "charge")
+JET_ORIENTED = ("phi",)
+
 # Quantiles of so many jets are known to half a percent of the spread; one feature of their particles is some 30 MB.
 MAX_FITTED_JETS = 200_000
 FITTED_RUN = 250  # consecutive jets, so that few pages of a mapped file are touched in vain
@@ -33,10 +37,12 @@ class MissingFeatureError(ValueError):
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """Number of features per particle and per jet, and which particle features networks know the meaning of.
+    """Number of features per particle and per jet, and which of them networks know the meaning of.
 
-    points: those that span the plane of the first graph, relative pseudorapidity and azimuth. log_pt: the logarithm of
-    pT in GeV, mass: the mass in GeV; None where the feature set lacks them.
+    points: the particle features that span the plane of the first graph, relative pseudorapidity and azimuth. log_pt:
+    the logarithm of a particle's pT in GeV, log_share: that of pT over jetPt, mass: its mass in GeV, jet_eta: the jet's
+    pseudorapidity; None where the feature set lacks them. oriented, jet_oriented: other features that a mirror image of
+    the same jet does not share.
     """
 
     particle_features: int
@@ -44,17 +50,36 @@ class NetworkInputs:
     points: tuple[int, int]
     log_pt: int | None = None
     mass: int | None = None
+    log_share: int | None = None
+    jet_eta: int | None = None
+    oriented: tuple[int, ...] = ()
+    jet_oriented: tuple[int, ...] = ()
+
+    @property
+    def folded_particle_features(self) -> int:
+        """Features per particle without orientation, see `jec_assets.models.folding`: |eta| comes in addition."""
+        return self.particle_features - len(self.oriented) + 1
+
+    @property
+    def folded_jet_features(self) -> int:
+        """Features per jet without orientation."""
+        return self.jet_features - len(self.jet_oriented)
 
     @classmethod
     def of(cls, feature_set: FeatureSet) -> NetworkInputs:
         """The inputs that a feature set gives."""
         index = {name: number for number, name in enumerate(feature_set.particle_names)}
+        of_jet = {name: number for number, name in enumerate(feature_set.jet_names)}
         return cls(
             len(feature_set.particle_features),
             len(feature_set.jet_features),
             feature_set.point_indices,
             index.get("log_pt"),
             index.get("mass"),
+            index.get("log_relative_pt"),
+            of_jet.get("eta"),
+            tuple(index[name] for name in ORIENTED if name in index),
+            tuple(of_jet[name] for name in JET_ORIENTED if name in of_jet),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jec_assets.models.families import family_named
 from jec_assets.models.inputs import NetworkInputs
@@ -50,12 +50,14 @@ class NetworkDescription:
     def from_json(cls, text: str) -> NetworkDescription:
         """The inverse of `to_json`; KeyError, TypeError or ValueError for anything else."""
         values = json.loads(text)
-        inputs = values["inputs"]
+        inputs: dict[str, Any] = {
+            name: tuple(each) if isinstance(each, list) else each for name, each in values["inputs"].items()
+        }
         return cls(
             values["family"],
             family_named(values["family"]).hyperparameters.from_dict(values["hyperparameters"]),
             values["feature_set"],
-            NetworkInputs(**{name: tuple(each) if isinstance(each, list) else each for name, each in inputs.items()}),
+            NetworkInputs(**inputs),
             tuple(values["outputs"]),
         )
 

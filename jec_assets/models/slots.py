@@ -45,6 +45,11 @@ class Slots:
         rows = particles.flatten(0, 1).index_select(0, self._taken)
         return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
 
+    def spread(self, values: Tensor) -> Tensor:
+        """Each jet's values for each of its particles: (jets, columns) to (particles + 1, columns)."""
+        rows = values.index_select(0, self._jets)
+        return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
+
     def sum(self, rows: Tensor) -> Tensor:
         """Over each jet's particles: (particles + 1, features) to (jets, features); 0 for a jet without."""
         return torch.where(self._real, self._padded(rows), 0.0).sum(dim=1)

@@ -77,6 +77,19 @@ SPACES: dict[str, SearchSpace] = {
         },
         published=Optimization("Ranger", 8.72e-3),
     ),
+    "pfn_committee": SearchSpace(
+        network={
+            "members": OneOf((2, 4, 6)),
+            "phi_layers": OneOf((2, 3, 4)),
+            "phi_units": OneOf((32, 48, 64)),
+            "head_layers": OneOf((1, 2, 3)),
+            "head_units": OneOf((32, 64, 100)),
+            "dropout": Uniform(0.0, 0.2),
+        },
+        published=Optimization("AdamW", 3e-3, "one_cycle", clip_norm=0.1),
+        learning_rate=Uniform(1e-3, 1e-2),
+        optimizers=("Adam", "AdamW"),
+    ),
     "particle_transformer": SearchSpace(
         network={
             "blocks": OneOf((2, 4, 8)),

@@ -15,6 +15,7 @@ from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.particle_net import ParticleNet
 from jec_assets.models.particle_transformer.network import ParticleTransformer
 from jec_assets.models.pfn import PFN
+from jec_assets.models.pfn_committee import PFNCommittee
 
 
 def pfn(network: PFN, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
@@ -24,6 +25,47 @@ def pfn(network: PFN, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tenso
         embedded = network.phi(network.standardize_particles(particles[start:stop]))
         sums.append(embedded.sum(dim=0))
     return network.head(torch.cat([torch.stack(sums), network.standardize_jets(jets)], dim=1))
+
+
+def pfn_committee(network: PFNCommittee, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:
+    """(jets, outputs): folded features, then each member on its share of the jets, or the mean of all on every jet."""
+    outputs = []
+    for number, (start, stop) in enumerate(pairwise(offsets.tolist())):
+        rows, own = _folded(network, particles[start:stop], jets[number])
+        weights = 5 * particles[start:stop, 1].clamp(max=1).exp()  # the second feature is log(pT / jetPt)
+        of_members = []
+        for member in network.members:
+            embedded = member.phi(rows)
+            sums = [embedded.sum(dim=0), (weights[:, None] * embedded).sum(dim=0)]
+            of_members.append(0.1 * member.head(torch.cat([*sums, own])[None]))
+        whose = [len(jets) * (place + 1) // len(network.members) > number for place in range(len(network.members))]
+        outputs.append(of_members[whose.index(True)] if network.training else torch.stack(of_members).mean(dim=0))
+    return torch.cat(outputs)
+
+
+def _folded(network: PFNCommittee, particles: Tensor, jet: Tensor) -> tuple[Tensor, Tensor]:
+    """One jet's features with |eta| and without azimuth, its particles' as if it were on the positive side."""
+    inputs = network.inputs
+    assert inputs.jet_eta is not None
+    eta, phi = inputs.points
+    scale = network.standardize_particles.scale
+    abs_eta = (jet[inputs.jet_eta] / network.standardize_jets.scale[inputs.jet_eta]).abs().clamp(max=10)
+    away = particles[:, eta] * (1 if jet[inputs.jet_eta] >= 0 else -1) / scale[eta]
+    rows = [
+        torch.full_like(away, float(abs_eta)),
+        away.clamp(-10, 10),
+        (particles[:, phi] / scale[phi]).abs().clamp(max=10),
+    ]
+    particles, own = network.standardize_particles(particles), network.standardize_jets(jet)
+    rows += [
+        particles[:, number]
+        for number in range(inputs.particle_features)
+        if number not in (*inputs.points, *inputs.oriented)
+    ]
+    others = [
+        own[number] for number in range(inputs.jet_features) if number not in (inputs.jet_eta, *inputs.jet_oriented)
+    ]
+    return torch.stack(rows, dim=1), torch.stack([abs_eta, *others])
 
 
 def particle_net(network: ParticleNet, particles: Tensor, offsets: Tensor, jets: Tensor) -> Tensor:

@@ -7,15 +7,17 @@ import json
 
 import pytest
 
+from jec_assets.jets.features import EXTENDED
 from jec_assets.models.families import FAMILIES
 from jec_assets.models.hyperparameters import (
     HyperparameterError,
     ParticleNetHyperparameters,
+    PFNCommitteeHyperparameters,
     PFNHyperparameters,
 )
 from jec_assets.models.inputs import NetworkInputs
 
-INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2)
+INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2, log_share=2, jet_eta=1)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -67,6 +69,23 @@ def test_particle_net_counted_by_hand() -> None:
     stem = 2 * 3 + 3 * 32 + 2 * 32 + 32
     block = 3 * (64 * 32 + 2 * 32 + 32) + 32  # as wide as the stem: no weights in the shortcut
     assert hyperparameters.macs(INPUTS, 7) == 7 * (stem + 2 * block) + (34 * 5 + 5 + 5) + (5 + 1)
+
+
+def test_pfn_committee_counted_by_hand() -> None:
+    hyperparameters = PFNCommitteeHyperparameters(
+        members=3, phi_layers=2, phi_units=4, head_layers=1, head_units=5, dropout=0.0
+    )
+    inputs = dataclasses.replace(INPUTS, oriented=(2,), jet_oriented=(0,))
+    # Particles: |eta|, dEta and dPhi remain; of the jet |eta| alone.
+    weighted = 4
+    member = 7 * ((3 * 4 + 4 + 4) + (4 * 4 + 4 + 4) + weighted) + ((2 * 4 + 1) * 5 + 5 + 5) + (5 + 1)
+    assert hyperparameters.macs(inputs, 7) == 3 * member
+
+
+def test_the_pfn_committee_costs_less_than_a_tenth_of_particle_net() -> None:
+    ours, theirs = (FAMILIES[name].published for name in ("pfn_committee", "particle_net"))
+    inputs = NetworkInputs.of(EXTENDED)
+    assert 10 * ours.macs(inputs, 100) < theirs.macs(inputs, 100)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -18,6 +18,7 @@ from jec_assets.models.hyperparameters import (
     Hyperparameters,
     ParticleNetHyperparameters,
     ParticleTransformerHyperparameters,
+    PFNCommitteeHyperparameters,
     PFNHyperparameters,
 )
 from jec_assets.models.inputs import NetworkInputs, Standardization
@@ -30,6 +31,9 @@ SMALL: dict[str, Hyperparameters] = {
     "pfn": PFNHyperparameters(phi_layers=3, phi_units=12, head_layers=2, head_units=16, dropout=0.0),
     "particle_net": ParticleNetHyperparameters(
         blocks=3, neighbors=4, layers=2, units=10, head_layers=1, head_units=12, dropout=0.0
+    ),
+    "pfn_committee": PFNCommitteeHyperparameters(
+        members=3, phi_layers=2, phi_units=12, head_layers=2, head_units=16, dropout=0.0
     ),
     "particle_transformer": ParticleTransformerHyperparameters(
         blocks=2,
@@ -46,6 +50,7 @@ SMALL: dict[str, Hyperparameters] = {
 REFERENCES: dict[str, Callable[..., Tensor]] = {
     "pfn": reference.pfn,
     "particle_net": reference.particle_net,
+    "pfn_committee": reference.pfn_committee,
     "particle_transformer": reference.particle_transformer,
 }
 FAMILY = pytest.mark.parametrize("family", SMALL)

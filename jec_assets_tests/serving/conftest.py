@@ -17,6 +17,7 @@ from jec_assets.models.hyperparameters import (
     Hyperparameters,
     ParticleNetHyperparameters,
     ParticleTransformerHyperparameters,
+    PFNCommitteeHyperparameters,
     PFNHyperparameters,
 )
 from jec_assets.models.inputs import NetworkInputs, Standardization
@@ -32,6 +33,9 @@ SMALL: dict[str, Hyperparameters] = {
     "pfn": PFNHyperparameters(phi_layers=2, phi_units=16, head_layers=2, head_units=32, dropout=0.1),
     "particle_net": ParticleNetHyperparameters(
         blocks=2, neighbors=4, layers=2, units=16, head_layers=1, head_units=16, dropout=0.1
+    ),
+    "pfn_committee": PFNCommitteeHyperparameters(
+        members=3, phi_layers=2, phi_units=16, head_layers=2, head_units=16, dropout=0.1
     ),
     "particle_transformer": ParticleTransformerHyperparameters(
         blocks=2,
