@@ -37,20 +37,24 @@ class TrialProcessDiedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Slots:
-    """Room for trials at the same time: `processes` of them, taking turns on the GPUs named, if there are any."""
+    """Room for trials at the same time: `processes` of them, taking turns on the GPUs, if there are any.
+
+    gpus: what CUDA_VISIBLE_DEVICES may be for a trial: a GPU, or as many as the trial has workers
+    """
 
     processes: int
     gpus: tuple[str, ...] = ()
 
     @classmethod
-    def of_this_machine(cls, cores_per_trial: int) -> Slots:
-        """A trial per GPU; without a GPU, as many trials as the cores that this process may use suffice for."""
+    def of_this_machine(cls, workers: int, threads: int) -> Slots:
+        """As many trials of so many workers as there are GPUs for; without a GPU, cores for so many threads each."""
         import torch
 
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = tuple(visible.split(",") if visible else map(str, range(torch.cuda.device_count())))
+        gpus = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
+        together = tuple(",".join(gpus[first : first + workers]) for first in range(0, len(gpus), workers))
         cores = len(os.sched_getaffinity(0))
-        return cls(len(gpus) or max(1, cores // cores_per_trial), gpus)
+        return cls(len(together) or max(1, cores // (workers * max(1, threads))), together)
 
 
 def run_trials(study: Study, plans: Sequence[TrialPlan], slots: Slots, listener: Listener) -> Iterator[TrialRecord]:

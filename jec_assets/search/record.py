@@ -85,10 +85,14 @@ class FinishedTrial(PlannedTrial):
 
 
 class FailedTrial(PlannedTrial):
-    """A trial whose hyperparameters could not be trained; `error` says why."""
+    """A trial whose hyperparameters could not be trained; `error` says why.
+
+    lasting: whether the same would happen again, as with a loss that diverges; memory may be there the next time
+    """
 
     status: Literal["failed"] = "failed"
     error: str
+    lasting: bool
     seconds: float
 
 
@@ -147,17 +151,19 @@ def read_records(storage: Storage, family: str) -> list[TrialRecord]:
     return [record for record in (_readable_record(storage, key) for key in keys) if record is not None]
 
 
-def current_record(storage: Storage, planned: PlannedTrial) -> FinishedTrial | None:
-    """The stored record of a trial if it finished, has the same digest and its weights are there; else None.
+def current_record(storage: Storage, planned: PlannedTrial) -> TrialRecord | None:
+    """The stored record of a trial if it has the same digest and nothing else can come of it; else None.
 
-    An object that is no record counts as none: the trial replaces it.
+    A finished trial whose weights are not there, one that failed for a reason that may pass and an object that is no
+    record count as none: the trial replaces them.
     """
     if not storage.exists(planned.key):
         return None
     record = _readable_record(storage, planned.key)
-    if not isinstance(record, FinishedTrial) or record.trial_digest != planned.trial_digest:
+    if record is None or record.trial_digest != planned.trial_digest:
         return None
-    return record if storage.exists(record.weights_key) else None
+    final = storage.exists(record.weights_key) if isinstance(record, FinishedTrial) else record.lasting
+    return record if final else None
 
 
 def _readable_record(storage: Storage, key: str) -> TrialRecord | None:

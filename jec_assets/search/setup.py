@@ -44,8 +44,7 @@ def study_of(settings: Settings, storage: Storage) -> Study:
 
 def slots_of(settings: Settings) -> Slots:
     """Room for as many trials as the settings say, or as this machine has."""
-    cores_per_trial = max(1, settings.threads) * settings.workers
-    slots = Slots.of_this_machine(cores_per_trial)
+    slots = Slots.of_this_machine(settings.workers, settings.threads)
     return replace(slots, processes=settings.parallel_trials or slots.processes)
 
 

@@ -26,7 +26,7 @@ from jec_assets.search.record import (
 )
 from jec_assets.search.sampler import trial_key
 from jec_assets.training.config import Checkpointing, Computation, TrainingConfig, output_names
-from jec_assets.training.faults import TrainingFaultError
+from jec_assets.training.faults import TrainingDivergedError, TrainingFaultError
 
 if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
@@ -63,10 +63,11 @@ class Study:
 
 
 def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
-    """The plan's record: the stored one if it is finished and current, else that of a training now.
+    """The plan's record: the stored one if it is current, else that of a training now.
 
     Hyperparameters that cannot be trained (the loss diverges, the network does not fit into memory) give the record
-    of a failed trial, which the next run tries again. Every other error is not the hyperparameters' and propagates.
+    of a failed trial; for want of memory the next run tries it again. Every other error is not the hyperparameters' and
+    propagates.
     """
     planned = PlannedTrial.of(plan, study.terms, study.inputs.digests)
     stored = current_record(study.storage, planned)
@@ -79,7 +80,9 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
     try:
         network, result = _train(study, plan, reporter)
     except TrainingFaultError as error:
-        failed = FailedTrial(**dict(planned), error=str(error), seconds=time.perf_counter() - start)
+        lasting = isinstance(error, TrainingDivergedError)
+        seconds = time.perf_counter() - start
+        failed = FailedTrial(**dict(planned), error=str(error), lasting=lasting, seconds=seconds)
         publish_record(study.storage, failed)
         return failed
     weights = publish_weights(study.storage, plan.family, network_bytes(network, _description(study, plan)))

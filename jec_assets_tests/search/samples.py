@@ -69,4 +69,6 @@ def finished(number: int, loss: float, digests: InputDigests = DIGESTS) -> Finis
 
 
 def failed(number: int, digests: InputDigests = DIGESTS) -> FailedTrial:
-    return FailedTrial(**dict(PlannedTrial.of(plan(number), TERMS, digests)), error="loss nan", seconds=1.0)
+    return FailedTrial(
+        **dict(PlannedTrial.of(plan(number), TERMS, digests)), error="loss nan", lasting=False, seconds=1.0
+    )

@@ -66,7 +66,9 @@ def test_a_killed_process_is_said_with_the_remedy(storage: Storage, monkeypatch:
 def test_there_is_a_slot_for_every_so_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert Slots.of_this_machine(3) == Slots(2)
-    assert Slots.of_this_machine(8) == Slots(1)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert Slots.of_this_machine(3) == Slots(2, ("3", "5"))
+    assert Slots.of_this_machine(workers=3, threads=1) == Slots(2)
+    assert Slots.of_this_machine(workers=1, threads=0) == Slots(7)
+    assert Slots.of_this_machine(workers=4, threads=2) == Slots(1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6")
+    assert Slots.of_this_machine(workers=1, threads=1) == Slots(3, ("3", "5", "6"))
+    assert Slots.of_this_machine(workers=2, threads=1) == Slots(2, ("3,5", "6"))

@@ -79,6 +79,9 @@ def test_only_a_finished_record_of_the_same_digest_with_weights_is_current(stora
     assert current_record(storage, planned) is None
     publish_record(storage, failed(3))
     assert current_record(storage, planned) is None
+    lasting = failed(3).model_copy(update={"lasting": True})
+    publish_record(storage, lasting)
+    assert current_record(storage, planned) == lasting
     publish_record(storage, finished(3, 0.07))
     assert current_record(storage, planned) is None, "its weights are not there"
     storage.publish_bytes("trials/pfn/weights/3.safetensors", b"weights")

@@ -13,6 +13,7 @@ from jec_assets.search.provenance import code_version
 from jec_assets.search.record import FailedTrial, FinishedTrial, read_record
 from jec_assets.search.trial import run_trial
 from jec_assets.storage import Storage
+from jec_assets.training.faults import TrainingMemoryError
 from jec_assets.training.progress import Progress
 from jec_assets_tests.search.samples import TERMS, VALIDATION, inputs, plan, silent, study
 
@@ -82,15 +83,24 @@ def test_what_changed_is_trained_again(storage: Storage, tmp_path: Path, change:
     assert read_record(storage, second.key) == second
 
 
-def test_a_trial_that_diverges_is_a_record_and_is_tried_again(storage: Storage) -> None:
+def test_a_trial_that_diverges_is_a_record_that_lasts(storage: Storage) -> None:
     diverging = plan(learning_rate=1e30)
     record = run_trial(study(storage), diverging, silent)
     assert isinstance(record, FailedTrial)
     assert "with Adam at a learning rate of 1e+30: lower it" in record.error
     assert read_record(storage, record.key) == record
-    steps: list[Progress] = []
-    run_trial(study(storage), diverging, steps.append)
-    assert steps
+    assert run_trial(study(storage), diverging, must_not_train) == record
+
+
+def test_a_trial_that_did_not_fit_into_memory_is_tried_again(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large(*_: object) -> None:
+        raise TrainingMemoryError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jec_assets.training.loop.train", too_large)
+        record = run_trial(study(storage), plan(), silent)
+    assert isinstance(record, FailedTrial)
+    assert run(storage).weights_key
 
 
 def test_bugs_propagate_and_leave_no_record(storage: Storage, tmp_path: Path) -> None:
