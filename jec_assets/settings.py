@@ -57,7 +57,9 @@ class Settings(BaseSettings):
     reading_processes: int = Field(0, ge=0, description="processes that read files; 0: one per core")
 
     # How much to train
-    families: tuple[str, ...] = Field(("pfn", "particle_net"), description="model families to train, export and serve")
+    families: tuple[str, ...] = Field(
+        ("pfn", "particle_net", "pfn_committee"), description="model families that `calibration` trains"
+    )
     trials: int = Field(3, ge=1, le=1000, description="trials a family; the first is the published optimum")
     epochs: int = Field(4, ge=1, description="epochs a trial (paper: 50)")
     batch_size: int = Field(64, ge=2, description="jets a step (paper: 500); smaller where there are few epochs")

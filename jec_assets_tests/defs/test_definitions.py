@@ -10,21 +10,21 @@ import pytest
 from jec_assets.definitions import build_defs
 from jec_assets.settings import Settings
 
+FAMILIES = ("pfn", "particle_net", "pfn_committee", "particle_transformer")
+BEST_MODELS = {f"{family}/best_model" for family in FAMILIES}
 LINEAGE = {
     "jet_files": set(),
     "filtered_jets": {"jet_files"},
     "train_jets": {"filtered_jets"},
     "validation_jets": {"filtered_jets"},
     "test_jets": {"filtered_jets"},
-    "pfn/trial_model": {"train_jets", "validation_jets"},
-    "pfn/best_model": {"pfn/trial_model", "train_jets", "validation_jets"},
-    "particle_net/trial_model": {"train_jets", "validation_jets"},
-    "particle_net/best_model": {"particle_net/trial_model", "train_jets", "validation_jets"},
-    "onnx_repository": {"pfn/best_model", "particle_net/best_model", "validation_jets"},
+    **{f"{family}/trial_model": {"train_jets", "validation_jets"} for family in FAMILIES},
+    **{f"{family}/best_model": {f"{family}/trial_model", "train_jets", "validation_jets"} for family in FAMILIES},
+    "onnx_repository": {*BEST_MODELS, "validation_jets"},
     "served_endpoint": {"onnx_repository", "test_jets"},
     "latency_benchmark": {"served_endpoint", "test_jets"},
-    "calibrated_test_jets": {"pfn/best_model", "particle_net/best_model", "test_jets"},
-    "search_report": {"pfn/best_model", "particle_net/best_model", "test_jets"},
+    "calibrated_test_jets": {*BEST_MODELS, "test_jets"},
+    "search_report": {*BEST_MODELS, "test_jets"},
     "dataset_report": {"train_jets", "validation_jets", "test_jets"},
     "loss_report": {"calibrated_test_jets", "train_jets"},
     "flavor_report": {"calibrated_test_jets"},
@@ -75,23 +75,27 @@ def test_every_asset_says_what_it_is(repository: dg.RepositoryDefinition) -> Non
 
 def test_trials_are_partitions_numbered_by_a_setting() -> None:
     graph = build_defs(Settings(trials=12)).get_repository_def().asset_graph
-    for family in ("pfn", "particle_net"):
+    for family in FAMILIES:
         partitions = graph.get(dg.AssetKey([family, "trial_model"])).partitions_def
         assert partitions is not None
         assert partitions.get_partition_keys()[::11] == ["000", "011"]
 
 
-def test_the_job_covers_every_asset_and_all_trials(repository: dg.RepositoryDefinition) -> None:
-    job = repository.get_job("calibration")
-    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(LINEAGE)
+def test_the_jobs_cover_all_trials_and_all_assets_but_those_of_costly_families(
+    repository: dg.RepositoryDefinition,
+) -> None:
+    costly = {key for key in LINEAGE if key.startswith("particle_transformer/")}
+    for name, expected in (("calibration", set(LINEAGE) - costly), ("calibration_full", set(LINEAGE))):
+        job = repository.get_job(name)
+        assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == expected
+        assert job.tags["dagster/asset_partition_range_end"] == "002"
     assert job.tags["dagster/asset_partition_range_start"] == "000"
-    assert job.tags["dagster/asset_partition_range_end"] == "002"
 
 
 def test_families_are_a_setting() -> None:
     graph = build_defs(Settings(families=("pfn",))).get_repository_def().asset_graph
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}
-    assert keys == {key for key in LINEAGE if not key.startswith("particle_net/")}
+    assert keys == {key for key in LINEAGE if not key.startswith(("particle_net/", "pfn_committee/"))}
 
 
 def test_loading_is_light_and_touches_nothing(tmp_path: Path) -> None:
