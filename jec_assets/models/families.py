@@ -54,7 +54,8 @@ class Family:
 
 # Optima of D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow
 # pipeline", Section 4. ParT, which that study hasn't tried, as H. Qu, C. Li, S. Qian, arXiv:2202.03772, Section 5.1,
-# have it, with ParticleNet's head.
+# have it, with ParticleNet's head. The PFN committee is this project's, its optimum too: see
+# `benchmarks/beyond_the_paper.py`.
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (

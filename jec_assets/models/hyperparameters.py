@@ -105,7 +105,7 @@ class PFNCommitteeHyperparameters(Hyperparameters):
     dropout: float
 
     def build(self, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
-        """See `Hyperparameters.build`; MissingFeatureError where the inputs hold no eta of the jet."""
+        """See `Hyperparameters.build`; MissingFeatureError where the inputs hold no share of pT or no eta."""
         from jec_assets.models.pfn_committee import PFNCommittee
 
         return PFNCommittee(self, inputs, outputs)

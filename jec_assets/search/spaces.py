@@ -6,7 +6,7 @@ with. Does not belong here: drawing from a space (`sampler.py`).
 Source: paper, Section 4.1 (spaces) and Table 2 (optima). The optimum of the network itself stands with its family in
 `jec_assets.models.families`. ParT: ranges of learning rate and optimizer as in D. Merk, "Hyperparameter optimization
 for jet tagging" (University of Amsterdam, 2022), the optimum as in H. Qu, C. Li, S. Qian, arXiv:2202.03772, Section
-5.1; the ranges around the published architecture are this project's choice.
+5.1; the ranges around the published architecture are this project's choice, and so is all of the PFN committee's.
 """
 
 from __future__ import annotations
