@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 # Jets of up to this times as many particles share a block: little padding, and few blocks.
 SLOTS_RATIO = 1.2
-# Pairs of slots in one block: bounds the memory of attention.
+# Pairs of slots in one block: bounds the memory of attention. On a CPU, and for each of its cores, so few that the
+# logits of a block stay in the core's cache; an accelerator takes many at once.
 BLOCK_PAIRS = 1 << 15
+BLOCK_PAIRS_OF_ACCELERATOR = 1 << 22
 # The logit of a slot without particle: its weight is 0 to the last digit, and a number where a jet has no particle.
 NEVER = -1e9
 
@@ -142,18 +144,19 @@ class ArrangedJets:
         counts = counts[order]
         shifts = starts[:-1][order] - (np.cumsum(counts) - counts)
         device = offsets.device
+        limit = BLOCK_PAIRS * torch.get_num_threads() if device.type == "cpu" else BLOCK_PAIRS_OF_ACCELERATOR
         self.particles = torch.from_numpy(np.arange(counts.sum()) + np.repeat(shifts, counts)).to(device)
         self.positions = torch.from_numpy(np.argsort(order)).to(device)
-        self.blocks = JetBlocks([torch.from_numpy(real).to(device) for real in _reals(counts)])
+        self.blocks = JetBlocks([torch.from_numpy(real).to(device) for real in _reals(counts, limit)])
 
 
-def _reals(counts: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
-    """`JetBlock.real` of blocks of jets of rising multiplicities."""
+def _reals(counts: NDArray[np.int64], limit: int) -> Iterator[NDArray[np.bool_]]:
+    """`JetBlock.real` of blocks of jets of rising multiplicities, of at most so many pairs where a jet has no more."""
     first = 0
     while first < len(counts):
         wanted = int(np.searchsorted(counts, counts[first] * SLOTS_RATIO, side="right"))
         slots = counts[wanted - 1]
-        last = min(wanted, first + max(1, BLOCK_PAIRS // max(1, slots**2)))
+        last = min(wanted, first + max(1, limit // max(1, slots**2)))
         slots = counts[last - 1]
         yield np.arange(slots) < counts[first:last, None]
         first = last

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
@@ -17,6 +18,8 @@ from jec_assets.models.row_norm import RowNorm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+EVALUATED_PAIRS = 1 << 15  # embedded at once in evaluation: bounds memory
 
 
 class PairEmbedding(nn.Module):
@@ -31,6 +34,12 @@ class PairEmbedding(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(pairs, 4) to (units of the last layer, pairs)."""
+        if self.training or torch.compiler.is_exporting():
+            return self._embedded(features)
+        # With fixed moments pairs are embedded one by one: no need to hold all of them in all layers.
+        return torch.cat([self._embedded(part) for part in torch.split(features, EVALUATED_PAIRS)], dim=1)
+
+    def _embedded(self, features: Tensor) -> Tensor:
         rows: Tensor = self.norms[0](features)
         for layer, norm in zip(self.linears, self.norms[1:], strict=True):
             rows = gelu(norm(layer(rows)))
