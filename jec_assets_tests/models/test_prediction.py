@@ -93,6 +93,18 @@ def test_outliers_are_clipped() -> None:
     assert found.flatten().tolist() == [0.0, 1.0, CLIP, -CLIP]
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (1, 3), (15, 3), (16, 3), (100, 3), (4, 9, 3)])
+def test_standardization_is_the_same_for_any_number_of_rows(shape: tuple[int, ...]) -> None:
+    standardizer = Standardizer(3)
+    standardizer.set(np.array([1, -20, 0.3], np.float32), np.array([2, 0.1, 7], np.float32))
+    features = 10 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    expected = ((features - standardizer.center) / standardizer.scale).clamp(-CLIP, CLIP)
+    before = features.clone()
+    assert torch.equal(standardizer(features), expected)
+    assert torch.equal(standardizer(features.requires_grad_()), expected)
+    assert torch.equal(features, before)
+
+
 @FAMILY
 def test_constants_that_do_not_fit_are_refused(family: str) -> None:
     network, fitted = SMALL[family].build(make(family).inputs), Standardization.fit(some_jets(MIXED))
