@@ -144,7 +144,7 @@ def _timed(recipe: Recipe, samples: Samples) -> float:
 
 def outcome(recipe: Recipe, seed: int, epochs: int, samples: Samples) -> Outcome:
     """The training with that recipe and seed, carried out now unless the folder has it."""
-    record, predictions = (samples.folder / f"{recipe.name}_{seed}.{kind}" for kind in ("json", "npy"))
+    record, predictions = (samples.folder / f"{recipe.name}_{epochs}_epochs_{seed}.{kind}" for kind in ("json", "npy"))
     if not record.exists():
         result = _train(recipe, seed, epochs, samples)
         with appearing(predictions) as stream:
