@@ -47,6 +47,7 @@ class PlannedTrial(BaseModel):
     hyperparameters: dict[str, int | float]
     optimization: Optimization
     terms: TrainingTerms
+    epochs: int
     inputs: InputDigests
     versions: dict[str, str]
 
@@ -60,6 +61,7 @@ class PlannedTrial(BaseModel):
             hyperparameters=plan.hyperparameters.to_dict(),
             optimization=plan.optimization,
             terms=terms,
+            epochs=terms.epochs * plan.epochs_factor,
             inputs=inputs,
             versions=package_versions(*VERSIONED_PACKAGES),
         )
@@ -117,6 +119,7 @@ def trial_digest(plan: TrialPlan, terms: TrainingTerms, inputs: InputDigests) ->
             "hyperparameters": plan.hyperparameters.to_dict(),
             "optimization": asdict(plan.optimization),
             "terms": asdict(terms),
+            "epochs_factor": plan.epochs_factor,
             "inputs": asdict(inputs),
         }
     )

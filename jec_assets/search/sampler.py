@@ -33,6 +33,7 @@ class TrialPlan:
     number: int
     hyperparameters: Hyperparameters
     optimization: Optimization
+    epochs_factor: int = 1
 
     @property
     def family(self) -> str:
@@ -52,7 +53,7 @@ def plan_trial(family: str, seed: int, number: int) -> TrialPlan:
     space = space_of(family)
     if number == PUBLISHED_TRIAL:
         published = family_named(family).published
-        return TrialPlan(number, published, space.published)
+        return TrialPlan(number, published, space.published, space.epochs_factor)
     draw = _ask(_optuna_seed(family, seed, number))
     network = {name: _suggest(draw, name, values) for name, values in space.network.items()}
     optimization = replace(
@@ -60,7 +61,8 @@ def plan_trial(family: str, seed: int, number: int) -> TrialPlan:
         optimizer=cast("OptimizerName", draw.suggest_categorical("optimizer", space.optimizers)),
         learning_rate=draw.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high),
     )
-    return TrialPlan(number, family_named(family).hyperparameters.from_dict(network), optimization)
+    hyperparameters = family_named(family).hyperparameters.from_dict(network)
+    return TrialPlan(number, hyperparameters, optimization, space.epochs_factor)
 
 
 def _suggest(draw: Trial, name: str, values: OneOf | Uniform) -> int | float:

@@ -46,12 +46,14 @@ class SearchSpace:
 
     network: a range for each of the family's hyperparameters, by name. published: how its optimum was trained; of it
     every trial takes what is not searched (schedule, clipping, averaging). learning_rate, optimizers: what is.
+    epochs_factor: epochs for each one of the study, for a family that needs more of them and pays less for each.
     """
 
     network: Mapping[str, OneOf | Uniform]
     published: Optimization
     learning_rate: Uniform = LEARNING_RATE
     optimizers: tuple[OptimizerName, ...] = OPTIMIZERS
+    epochs_factor: int = 1
 
 
 SPACES: dict[str, SearchSpace] = {
@@ -89,6 +91,7 @@ SPACES: dict[str, SearchSpace] = {
         published=Optimization("AdamW", 3e-3, "one_cycle", clip_norm=0.1),
         learning_rate=Uniform(1e-3, 1e-2),
         optimizers=("Adam", "AdamW"),
+        epochs_factor=3,
     ),
     "particle_transformer": SearchSpace(
         network={

@@ -142,7 +142,7 @@ def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
     terms, planned = study.terms, PlannedTrial.of(plan, study.terms, study.inputs.digests)
     return TrainingConfig(
         optimization=plan.optimization,
-        epochs=terms.epochs,
+        epochs=planned.epochs,
         batch_size=terms.batch_size,
         seed=terms.seed,
         loss=terms.loss,

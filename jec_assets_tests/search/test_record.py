@@ -65,6 +65,7 @@ OPTIMIZATIONS = [
 def test_everything_that_decides_the_outcome_is_in_the_digest() -> None:
     others = [
         *((plan(**change), TERMS, DIGESTS) for change in OPTIMIZATIONS),
+        (replace(plan(), epochs_factor=2), TERMS, DIGESTS),
         (replace(plan(), hyperparameters=replace(plan().hyperparameters, dropout=0.2)), TERMS, DIGESTS),
         *((plan(), replace(TERMS, **{field.name: 77}), DIGESTS) for field in fields(TrainingTerms)),
         *((plan(), TERMS, replace(DIGESTS, **{field.name: "other"})) for field in fields(InputDigests)),

@@ -124,6 +124,12 @@ def test_a_run_killed_between_weights_and_record_ends_the_same(storage: Storage,
     assert run(storage).weights_key == weights
 
 
+def test_a_family_may_need_more_epochs(storage: Storage) -> None:
+    record = run_trial(study(storage), replace(plan(), epochs_factor=2), silent)
+    assert isinstance(record, FinishedTrial)
+    assert record.epochs == len(record.history) == 2 * TERMS.epochs
+
+
 def test_curves_go_to_the_trials_own_folder(storage: Storage, tmp_path: Path) -> None:
     run_trial(study(storage), plan(number=7), silent)
     assert any((tmp_path / "tensorboard" / "pfn" / "007").iterdir())
