@@ -63,12 +63,12 @@ class Recipe:
         import torch
 
         torch.manual_seed(seed)
-        return FAMILIES[self.family].published.build(NetworkInputs.of(EXTENDED))
+        return FAMILIES[self.family].optimum.build(NetworkInputs.of(EXTENDED))
 
 
-COMMITTEE = Recipe("pfn_committee", "pfn_committee", SPACES["pfn_committee"].published, 512, 96)
+COMMITTEE = Recipe("pfn_committee", "pfn_committee", SPACES["pfn_committee"].optimum, 512, 96)
 PARTICLE_NETS = (
-    Recipe("particle_net_published", "particle_net", SPACES["particle_net"].published, 500, 24),
+    Recipe("particle_net_published", "particle_net", SPACES["particle_net"].optimum, 500, 24),
     Recipe("particle_net_one_cycle", "particle_net", Optimization("AdamW", 5e-3, "one_cycle", clip_norm=0.1), 500, 24),
 )
 
@@ -180,7 +180,7 @@ def _losses(recipe: Recipe, outcomes: list[Outcome], test: LabeledJets) -> NDArr
     counts = np.abs(target) < 1
     each = [np.abs(target - outcome.predictions) * counts for outcome in outcomes]
     standard = (np.abs(target) * counts).mean()
-    macs = FAMILIES[recipe.family].published.macs(NetworkInputs.of(EXTENDED), PARTICLES)
+    macs = FAMILIES[recipe.family].optimum.macs(NetworkInputs.of(EXTENDED), PARTICLES)
     gains = ", ".join(f"{100 * (standard / loss.mean() - 1):.2f} %" for loss in each)
     medians = ", ".join(f"{np.median(np.exp(outcome.predictions - target)):.4f}" for outcome in outcomes)
     print(f"{recipe.name}: gain {gains}; {outcomes[0].epochs} epochs; {macs:,} multiply-accumulates a jet")

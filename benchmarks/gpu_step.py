@@ -306,7 +306,7 @@ def _least_bytes(side: Timed) -> float:
     from jec_assets.models.families import FAMILIES
     from jec_assets.models.hyperparameters import ParticleNetHyperparameters
 
-    published = FAMILIES["particle_net"].published
+    published = FAMILIES["particle_net"].optimum
     assert isinstance(published, ParticleNetHyperparameters)
     counts = [batch["offsets"].diff() for batch in side.batches]
     edges = [float((count * torch.clamp(count - 1, 0, published.neighbors)).sum()) for count in counts]

@@ -60,7 +60,7 @@ def published(family: str) -> JetNetwork:
     from jec_assets.models.families import FAMILIES
     from jec_assets.models.inputs import NetworkInputs
 
-    return FAMILIES[family].published.build(NetworkInputs.of(PAPER))
+    return FAMILIES[family].optimum.build(NetworkInputs.of(PAPER))
 
 
 def training_step(

@@ -109,7 +109,7 @@ def simulate(
 @app.command()
 def train(
     family: Annotated[str, typer.Argument(help="pfn, particle_net, ...: a family of networks.")],
-    trial: Annotated[int, typer.Option(min=0, help="Its number; 0 is the published optimum.")] = 0,
+    trial: Annotated[int, typer.Option(min=0, help="Its number; 0 is the known optimum.")] = 0,
 ) -> None:
     """Train one trial on the present splits, as its asset does; killed and started again, it goes on where it was.
 

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     families: tuple[str, ...] = Field(
         ("pfn", "particle_net", "pfn_committee"), description="model families that `calibration` trains"
     )
-    trials: int = Field(3, ge=1, le=1000, description="trials a family; the first is the published optimum")
+    trials: int = Field(3, ge=1, le=1000, description="trials a family; the first is the known optimum")
     epochs: int = Field(4, ge=1, description="epochs a trial (paper: 50)")
     batch_size: int = Field(64, ge=2, description="jets a step (paper: 500); smaller where there are few epochs")
     max_training_jets: int | None = Field(20_000, ge=1, description="training jets, by event hash; None: all")

@@ -40,7 +40,7 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
         code_version=CODE_VERSION,
         deps=[train_jets, validation_jets],
         partitions_def=partitions,
-        description=f"A {family.title} trained with one trial's hyperparameters; trial 000 is the published optimum.",
+        description=f"A {family.title} trained with one trial's hyperparameters; trial 000 is the known optimum.",
     )
     def trial_model(
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam

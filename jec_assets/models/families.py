@@ -30,20 +30,20 @@ class UnknownFamilyError(KeyError):
 class Family:
     """A kind of network.
 
-    name: its key in storage, assets and columns. title: as people write it. published: the published optimum, an
+    name: its key in storage, assets and columns. title: as people write it. optimum: the known one, an
     instance of the class of hyperparameters that the family is built from. costly: its training takes hours on a CPU,
     so that only the job `calibration_full` trains it.
     """
 
     name: str
     title: str
-    published: Hyperparameters
+    optimum: Hyperparameters
     costly: bool = False
 
     @property
     def hyperparameters(self) -> type[Hyperparameters]:
         """The class of this family's hyperparameters."""
-        return type(self.published)
+        return type(self.optimum)
 
     def build(self, hyperparameters: Hyperparameters, inputs: NetworkInputs, outputs: int = 1) -> JetNetwork:
         """A network with fresh weights from torch's generator; TypeError for another family's hyperparameters."""

@@ -49,7 +49,7 @@ class Standardizer(nn.Module):
         """(..., features) in physical units to the same shape, standardized."""
         if features.device.type != "cpu" or features.requires_grad or torch.compiler.is_exporting():
             return _standardized(features, self.center, self.scale)
-        rows = torch.atleast_2d(features).flatten(0, -2)
+        rows = features.unsqueeze(0).flatten(0, -2)
         even = len(rows) // ROWS_ABREAST * ROWS_ABREAST
         abreast = rows[:even].reshape(even // ROWS_ABREAST, ROWS_ABREAST * rows.shape[1])
         result = torch.empty_like(rows)

@@ -3,7 +3,7 @@
 Belongs here: from (family, seed, trial number) to a plan. Does not belong here: the ranges (`spaces.py`) and carrying a
 plan out (`trial.py`).
 
-Random search as in the paper (Section 4.1), with one difference: the first trial is the published optimum. A plan
+Random search as in the paper (Section 4.1), with one difference: the first trial is the known optimum. A plan
 depends on its own number alone, so trials may run in any order, on any machine, again, and in any number.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jec_assets.models.hyperparameters import Hyperparameters
     from jec_assets.training.config import Optimization, OptimizerName
 
-PUBLISHED_TRIAL = 0
+OPTIMUM_TRIAL = 0
 MAX_OPTUNA_SEED = 2**32
 
 
@@ -47,17 +47,17 @@ def trial_key(number: int) -> str:
 
 
 def plan_trial(family: str, seed: int, number: int) -> TrialPlan:
-    """The plan of a family's trial: number 0 is the published optimum, the others are drawn."""
+    """The plan of a family's trial: number 0 is the known optimum, the others are drawn."""
     if number < 0:
         raise ValueError(f"trials are numbered from 0 on, got {number}")
     space = space_of(family)
-    if number == PUBLISHED_TRIAL:
-        published = family_named(family).published
-        return TrialPlan(number, published, space.published, space.epochs_factor)
+    if number == OPTIMUM_TRIAL:
+        optimum = family_named(family).optimum
+        return TrialPlan(number, optimum, space.optimum, space.epochs_factor)
     draw = _ask(_optuna_seed(family, seed, number))
     network = {name: _suggest(draw, name, values) for name, values in space.network.items()}
     optimization = replace(
-        space.published,
+        space.optimum,
         optimizer=cast("OptimizerName", draw.suggest_categorical("optimizer", space.optimizers)),
         learning_rate=draw.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high),
     )

@@ -1,6 +1,6 @@
 """The search space of each family, declared.
 
-Belongs here: which hyperparameters are searched, in which ranges, and the published optimum that every search begins
+Belongs here: which hyperparameters are searched, in which ranges, and the known optimum that every search begins
 with. Does not belong here: drawing from a space (`sampler.py`).
 
 Source: paper, Section 4.1 (spaces) and Table 2 (optima). The optimum of the network itself stands with its family in
@@ -44,13 +44,13 @@ LEARNING_RATE = Uniform(1e-5, 1e-2)
 class SearchSpace:
     """What is searched for one family.
 
-    network: a range for each of the family's hyperparameters, by name. published: how its optimum was trained; of it
+    network: a range for each of the family's hyperparameters, by name. optimum: how the known one was trained; of it
     every trial takes what is not searched (schedule, clipping, averaging). learning_rate, optimizers: what is.
     epochs_factor: epochs for each one of the study, for a family that needs more of them and pays less for each.
     """
 
     network: Mapping[str, OneOf | Uniform]
-    published: Optimization
+    optimum: Optimization
     learning_rate: Uniform = LEARNING_RATE
     optimizers: tuple[OptimizerName, ...] = OPTIMIZERS
     epochs_factor: int = 1
@@ -65,7 +65,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((50, 100, 200, 400)),
             "dropout": DROPOUT,
         },
-        published=Optimization("Ranger", 1.08e-3),
+        optimum=Optimization("Ranger", 1.08e-3),
     ),
     "particle_net": SearchSpace(
         network={
@@ -77,7 +77,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((50, 100, 200)),
             "dropout": DROPOUT,
         },
-        published=Optimization("Ranger", 8.72e-3),
+        optimum=Optimization("Ranger", 8.72e-3),
     ),
     "pfn_committee": SearchSpace(
         network={
@@ -88,7 +88,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((32, 64, 100)),
             "dropout": Uniform(0.0, 0.2),
         },
-        published=Optimization("AdamW", 3e-3, "one_cycle", clip_norm=0.1),
+        optimum=Optimization("AdamW", 3e-3, "one_cycle", clip_norm=0.1),
         learning_rate=Uniform(1e-3, 1e-2),
         optimizers=("Adam", "AdamW"),
         epochs_factor=3,
@@ -105,7 +105,7 @@ SPACES: dict[str, SearchSpace] = {
             "head_units": OneOf((50, 100, 200)),
             "dropout": Uniform(0.0, 0.2),
         },
-        published=Optimization("Ranger", 1e-3),
+        optimum=Optimization("Ranger", 1e-3),
         learning_rate=Uniform(5e-4, 1.5e-3),
         optimizers=("Adam", "AdamW", "Ranger"),
     ),

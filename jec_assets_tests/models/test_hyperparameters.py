@@ -22,7 +22,7 @@ INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_p
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_they_go_through_json(name: str) -> None:
-    published = FAMILIES[name].published
+    published = FAMILIES[name].optimum
     assert FAMILIES[name].hyperparameters.from_dict(json.loads(json.dumps(published.to_dict()))) == published
     assert published.family == FAMILIES[name].name == name
 
@@ -40,11 +40,11 @@ def test_they_go_through_json(name: str) -> None:
 )
 def test_impossible_values_are_refused_by_name(change: dict[str, int | float]) -> None:
     with pytest.raises(HyperparameterError, match=next(iter(change))):
-        PFNHyperparameters.from_dict(FAMILIES["pfn"].published.to_dict() | change)
+        PFNHyperparameters.from_dict(FAMILIES["pfn"].optimum.to_dict() | change)
 
 
 def test_missing_and_unknown_names_are_refused() -> None:
-    values = FAMILIES["particle_net"].published.to_dict()
+    values = FAMILIES["particle_net"].optimum.to_dict()
     with pytest.raises(HyperparameterError, match="neighbors"):
         ParticleNetHyperparameters.from_dict({name: value for name, value in values.items() if name != "neighbors"})
     with pytest.raises(HyperparameterError, match="learning_rate"):
@@ -53,7 +53,7 @@ def test_missing_and_unknown_names_are_refused() -> None:
 
 def test_another_familys_hyperparameters_are_refused() -> None:
     with pytest.raises(TypeError, match="PFNHyperparameters"):
-        FAMILIES["pfn"].build(FAMILIES["particle_net"].published, INPUTS)
+        FAMILIES["pfn"].build(FAMILIES["particle_net"].optimum, INPUTS)
 
 
 def test_pfn_counted_by_hand() -> None:
@@ -83,14 +83,14 @@ def test_pfn_committee_counted_by_hand() -> None:
 
 
 def test_the_pfn_committee_costs_less_than_a_tenth_of_particle_net() -> None:
-    ours, theirs = (FAMILIES[name].published for name in ("pfn_committee", "particle_net"))
+    ours, theirs = (FAMILIES[name].optimum for name in ("pfn_committee", "particle_net"))
     inputs = NetworkInputs.of(EXTENDED)
     assert 10 * ours.macs(inputs, 100) < theirs.macs(inputs, 100)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_dropout_acts_in_the_head(name: str) -> None:
-    published = FAMILIES[name].published
+    published = FAMILIES[name].optimum
     network = dataclasses.replace(published, dropout=0.25).build(INPUTS)
     heads = [module for path, module in network.named_modules() if path.split(".")[-1] == "head"]
     assert len(heads) == published.to_dict().get("members", 1)

@@ -109,13 +109,13 @@ def padded(network: JetNetwork, jets: PackedJets, slots: int, filling: float = 0
 
 @pytest.mark.parametrize(("family", "parameters"), [("pfn", 355_351), ("particle_net", 123_469)])
 def test_published_networks_have_the_published_size(family: str, parameters: int) -> None:
-    network = FAMILIES[family].published.build(NetworkInputs.of(PAPER))
+    network = FAMILIES[family].optimum.build(NetworkInputs.of(PAPER))
     assert network.parameter_count == parameters
 
 
 @pytest.mark.parametrize(("family", "macs"), [("pfn", 1_426_001), ("particle_net", 47_588_001)])
 def test_published_networks_cost_the_published_operations(family: str, macs: int) -> None:
-    assert FAMILIES[family].published.macs(NetworkInputs.of(PAPER), 100) == macs
+    assert FAMILIES[family].optimum.macs(NetworkInputs.of(PAPER), 100) == macs
 
 
 def test_unknown_families_are_refused_with_the_known_ones() -> None:

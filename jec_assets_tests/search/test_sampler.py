@@ -19,8 +19,8 @@ FAMILY_NAMES = st.sampled_from(sorted(FAMILIES))
 
 def test_the_first_trial_is_the_published_optimum() -> None:
     pfn, particle_net = plan_trial("pfn", 1, 0), plan_trial("particle_net", 99, 0)
-    assert pfn == TrialPlan(0, FAMILIES["pfn"].published, Optimization("Ranger", 1.08e-3))
-    assert particle_net == TrialPlan(0, FAMILIES["particle_net"].published, Optimization("Ranger", 8.72e-3))
+    assert pfn == TrialPlan(0, FAMILIES["pfn"].optimum, Optimization("Ranger", 1.08e-3))
+    assert particle_net == TrialPlan(0, FAMILIES["particle_net"].optimum, Optimization("Ranger", 8.72e-3))
     assert (pfn.family, particle_net.family) == ("pfn", "particle_net")
 
 

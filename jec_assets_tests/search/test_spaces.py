@@ -38,15 +38,15 @@ def test_how_part_is_trained_is_searched_as_in_the_tagging_study() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_has_a_space_that_holds_its_published_optimum(name: str) -> None:
-    space, published = space_of(name), FAMILIES[name].published.to_dict()
+    space, published = space_of(name), FAMILIES[name].optimum.to_dict()
     assert set(space.network) == set(published)
     for parameter, values in space.network.items():
         if isinstance(values, OneOf):
             assert published[parameter] in values.values
         else:
             assert values.low <= published[parameter] <= values.high
-    assert space.published.optimizer in space.optimizers
-    assert space.learning_rate.low <= space.published.learning_rate <= space.learning_rate.high
+    assert space.optimum.optimizer in space.optimizers
+    assert space.learning_rate.low <= space.optimum.learning_rate <= space.learning_rate.high
 
 
 def test_an_unknown_family_is_named() -> None:

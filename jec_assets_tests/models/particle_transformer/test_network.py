@@ -12,7 +12,7 @@ from jec_assets.models.hyperparameters import HyperparameterError, ParticleTrans
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets_tests.models.test_networks import MIXED, SMALL, make, some_jets, tensors
 
-PUBLISHED = dataclasses.replace(FAMILIES["particle_transformer"].published, head_layers=0)
+PUBLISHED = dataclasses.replace(FAMILIES["particle_transformer"].optimum, head_layers=0)
 TAGGING = NetworkInputs(particle_features=7, jet_features=0, points=(1, 2), log_pt=0)
 
 
