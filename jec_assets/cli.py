@@ -118,15 +118,15 @@ def train(
     from jec_assets.models.families import UnknownFamilyError, family_named
     from jec_assets.progress import TrainingBars
     from jec_assets.search.record import FinishedTrial
-    from jec_assets.search.sampler import plan_trial, trial_key
-    from jec_assets.search.setup import study_of
+    from jec_assets.search.sampler import trial_key
+    from jec_assets.search.setup import plan_of, study_of
     from jec_assets.search.trial import run_trial
     from jec_assets.storage import ArtifactMissingError
 
     settings = _settings()
     try:
         label = f"{family_named(family).title} trial {trial_key(trial)}"
-        study, plan = study_of(settings, _storage(settings)), plan_trial(family, settings.seed, trial)
+        study, plan = study_of(settings, _storage(settings)), plan_of(settings, family, trial)
     except (UnknownFamilyError, ArtifactMissingError) as fault:
         _fail(str(fault))
     console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True)

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     loss: Literal["absolute", "quantile", "huber", "log_cosh"] = Field(
         "absolute", description="what is minimized; quantile also predicts where 16 % and 84 % of like jets lie"
     )
+    schedule: Literal["flat_decay", "cosine", "one_cycle", "constant"] | None = Field(
+        None, description="of the learning rate; None: the family's own"
+    )
+    clip_norm: float | None = Field(None, gt=0, description="longest gradient; None: the family's own")
+    average_decay: float | None = Field(
+        None, gt=0, lt=1, description="of the moving average of weights, a step; None: the family's own"
+    )
     weighting: Literal["none", "event_weights", "flat_weights", "flat_sampling"] = Field(
         "none", description="how much training jets count: flat_* is flat in pT and eta for each flavor"
     )

@@ -11,8 +11,8 @@ from jec_assets.search.choice import Choice, choose_best
 from jec_assets.search.parallel import run_trials
 from jec_assets.search.provenance import code_version, present_inputs
 from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
-from jec_assets.search.sampler import TrialPlan, plan_trial, trial_key
-from jec_assets.search.setup import slots_of, study_of
+from jec_assets.search.sampler import TrialPlan, trial_key
+from jec_assets.search.setup import plan_of, slots_of, study_of
 from jec_assets.settings import Settings
 from jec_assets.storage import digest_of
 from jec_assets.training.progress import Progress
@@ -45,7 +45,7 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
     def trial_model(
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
     ) -> dg.MaterializeResult:
-        plans = [plan_trial(family.name, settings.seed, int(key)) for key in context.partition_keys]
+        plans = [plan_of(settings, family.name, int(key)) for key in context.partition_keys]
         for plan in plans:
             context.log.info(f"{_label(plan)}: {plan.optimization}, {plan.hyperparameters}")
         by_number = {plan.number: plan for plan in plans}

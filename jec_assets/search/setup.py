@@ -1,6 +1,7 @@
 """A study as the settings want it: for the asset, and for whoever trains from the command line.
 
-Belongs here: from settings and published splits to `Study` and `Slots`. Does not belong here: what these do.
+Belongs here: from settings and published splits to `Study`, `TrialPlan` and `Slots`. Does not belong here: what these
+do.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from jec_assets.jets.features import feature_set_named
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets.search.parallel import Slots
 from jec_assets.search.provenance import TrainingTerms, present_inputs
+from jec_assets.search.sampler import plan_trial
 from jec_assets.search.trial import Study, TrialInputs
 from jec_assets.training.config import Computation
 
 if TYPE_CHECKING:
+    from jec_assets.search.sampler import TrialPlan
     from jec_assets.settings import Settings
     from jec_assets.storage import Storage
 
@@ -40,6 +43,14 @@ def study_of(settings: Settings, storage: Storage) -> Study:
         ),
         workers=settings.workers,
     )
+
+
+def plan_of(settings: Settings, family: str, number: int) -> TrialPlan:
+    """The plan of a family's trial, with what the settings say of every training."""
+    plan = plan_trial(family, settings.seed, number)
+    said = {name: getattr(settings, name) for name in ("schedule", "clip_norm", "average_decay")}
+    changes = {name: value for name, value in said.items() if value is not None}
+    return replace(plan, optimization=replace(plan.optimization, **changes))
 
 
 def slots_of(settings: Settings) -> Slots:
