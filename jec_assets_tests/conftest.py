@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
 }
 
 # What a machine has or has not, and no installation brings: never required.
-UNREQUIRED = {"cuda"}
+UNREQUIRED = {"cuda", "netns"}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
