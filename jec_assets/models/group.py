@@ -46,6 +46,18 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     return summed
 
 
+@torch.no_grad()
+def place(rows: int, like: Tensor) -> tuple[int, int]:
+    """Where this process's rows begin among those of all processes in the order of their numbers, and how many rows
+    there are in all. `like` is any tensor on the device that the group speaks by."""
+    if size() == 1:
+        return 0, rows
+    counts = like.new_zeros(size(), dtype=torch.int64)
+    counts[rank()] = rows
+    each: list[int] = sum_over_processes(counts).tolist()
+    return sum(each[: rank()]), sum(each)
+
+
 @dataclass(frozen=True)
 class Moments:
     """Of some rows: their number, and mean and (biased) variance of each column."""

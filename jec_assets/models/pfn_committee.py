@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from jec_assets.models import group
 from jec_assets.models.folding import FoldedFeatures
 from jec_assets.models.inputs import MissingFeatureError
 from jec_assets.models.network import JetNetwork, head
@@ -119,13 +120,18 @@ class PFNCommittee(JetNetwork):
         return torch.stack([member(seen, sum_over_jets) for member in self.members]).mean(dim=0)
 
     def _by_shares(self, seen: SeenJets, offsets: Tensor) -> Tensor:
-        """Consecutive jets for each member, as many as for any other, give or take one."""
-        jets = len(seen.jets)
-        bounds = [jets * number // len(self.members) for number in range(len(self.members) + 1)]
+        """Consecutive jets of all processes for each member, as many as for any other, give or take one.
+
+        A member whose jets are all with other processes computes nothing here, and has a gradient of zeros.
+        """
+        own = len(seen.jets)
+        before, jets = group.place(own, seen.jets)
+        cuts = (jets * number // len(self.members) - before for number in range(len(self.members) + 1))
+        bounds = [min(max(cut, 0), own) for cut in cuts]
         starts = offsets[bounds].tolist()
         outputs = []
         for number, member in enumerate(self.members):
             (first, last), (start, stop) = bounds[number : number + 2], starts[number : number + 2]
-            own = SeenJets(seen.particles[start:stop], seen.shares[start:stop], seen.jets[first:last])
-            outputs.append(member(own, partial(segment_sum, offsets=offsets[first : last + 1] - start)))
+            share = SeenJets(seen.particles[start:stop], seen.shares[start:stop], seen.jets[first:last])
+            outputs.append(member(share, partial(segment_sum, offsets=offsets[first : last + 1] - start)))
         return torch.cat(outputs)

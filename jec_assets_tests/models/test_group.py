@@ -15,6 +15,7 @@ from jec_assets.models.hyperparameters import (
     Hyperparameters,
     ParticleNetHyperparameters,
     ParticleTransformerHyperparameters,
+    PFNCommitteeHyperparameters,
     PFNHyperparameters,
 )
 from jec_assets.models.inputs import NetworkInputs
@@ -23,7 +24,7 @@ from jec_assets.models.row_norm import RowNorm
 from jec_assets.training.reproducible import threads
 from jec_assets_tests.models.group_of_two import GroupOfTwo, group_of_two
 
-INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2)
+INPUTS = NetworkInputs(particle_features=3, jet_features=2, points=(0, 1), log_pt=2, log_share=2, jet_eta=0)
 PFN = PFNHyperparameters(phi_layers=2, phi_units=6, head_layers=1, head_units=7, dropout=0.0)
 PARTICLE_NET = ParticleNetHyperparameters(
     blocks=3, neighbors=4, layers=3, units=6, head_layers=1, head_units=7, dropout=0.0
@@ -31,7 +32,9 @@ PARTICLE_NET = ParticleNetHyperparameters(
 TRANSFORMER = ParticleTransformerHyperparameters(
     blocks=2, class_blocks=1, units=8, heads=2, pair_layers=2, pair_units=6, head_layers=1, head_units=7, dropout=0.0
 )
-FAMILY = pytest.mark.parametrize("hyperparameters", [PFN, PARTICLE_NET, TRANSFORMER], ids=lambda some: some.family)
+COMMITTEE = PFNCommitteeHyperparameters(members=3, phi_layers=2, phi_units=6, head_layers=1, head_units=7, dropout=0.0)
+FAMILIES = [PFN, PARTICLE_NET, TRANSFORMER, COMMITTEE]
+FAMILY = pytest.mark.parametrize("hyperparameters", FAMILIES, ids=lambda some: some.family)
 # Particles of each jet of a batch, and how many jets the first process gets.
 BATCHES = {
     "uneven": ([5, 1, 9, 3, 14, 2, 7], 4),
