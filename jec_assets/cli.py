@@ -129,12 +129,13 @@ def train(
         study, plan = study_of(settings, _storage(settings)), plan_of(settings, family, trial)
     except (UnknownFamilyError, ArtifactMissingError) as fault:
         _fail(str(fault))
-    console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True)
+    console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True, highlight=False)
     with TrainingBars(console) as bars:
         record = run_trial(study, plan, bars.reporter(label))
     if not isinstance(record, FinishedTrial):
         _fail(f"{label} failed: {record.error}")
-    console.print(f"{label}: validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}")
+    found = f"validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}"
+    console.print(f"{label}: {found}", highlight=False)
     print(study.storage.uri(record.key))  # noqa: T201 - for scripts
 
 

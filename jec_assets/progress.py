@@ -90,7 +90,8 @@ class TrainingBars:
             if not self._console.is_terminal:
                 self._console.print(f"{label}: {progress}", highlight=False)
                 return
-            figures = f"{progress}, {progress.jets_per_second:,.0f} jets/s"
+            epoch = f"epoch {progress.epoch}/{progress.epochs}"
+            figures = f"{epoch}, loss {progress.loss:.4f}, {progress.jets_per_second:,.0f} jets/s"
             if task is None:
                 task = self._bars.add_task(label, total=progress.epochs * progress.steps, figures=figures)
             self._bars.update(task, completed=progress.number, figures=figures)

@@ -32,7 +32,7 @@ def test_a_log_gets_a_line_per_report() -> None:
 def test_a_terminal_gets_a_bar_per_training() -> None:
     text = shown(terminal=True)
     assert "PFN trial 000" in text
-    assert "epoch 2/2, step 10/10, loss 0.12500, 2,346 jets/s" in text
+    assert "epoch 2/2, loss 0.1250, 2,346 jets/s" in text
     assert "0:00:00" in text
     assert "PFN trial 001" in text
-    assert "epoch 1/2, step 5/10, loss 0.25000, 1,23" in text
+    assert "epoch 1/2, loss 0.2500, 1,23" in text
