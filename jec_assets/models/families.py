@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
 
 
-class UnknownFamilyError(KeyError):
+class UnknownFamilyError(LookupError):
     """A family that the registry doesn't have."""
 
 

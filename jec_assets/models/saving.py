@@ -48,7 +48,7 @@ class NetworkDescription:
 
     @classmethod
     def from_json(cls, text: str) -> NetworkDescription:
-        """The inverse of `to_json`; KeyError, TypeError or ValueError for anything else."""
+        """The inverse of `to_json`; LookupError, TypeError or ValueError for anything else."""
         values = json.loads(text)
         inputs: dict[str, Any] = {
             name: tuple(each) if isinstance(each, list) else each for name, each in values["inputs"].items()
@@ -81,7 +81,7 @@ def load_network(source: Path | bytes) -> tuple[JetNetwork, NetworkDescription]:
         description = NetworkDescription.from_json(_metadata(data)[METADATA_KEY])
         network = description.build()
         network.load_state_dict(load(data))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UnreadableNetworkError(
             f"{where}: not a network saved by this project ({error}); train it again"
         ) from error

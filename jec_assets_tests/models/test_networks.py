@@ -119,7 +119,7 @@ def test_published_networks_cost_the_published_operations(family: str, macs: int
 
 
 def test_unknown_families_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="particle_net"):
+    with pytest.raises(LookupError, match="particle_net"):
         family_named("particle_nut")
 
 
