@@ -63,6 +63,18 @@ def published(family: str) -> JetNetwork:
     return FAMILIES[family].optimum.build(NetworkInputs.of(PAPER))
 
 
+def seasoned(family: str, batches: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Weights and moments, by name, of our network of that family after it has seen some batches, seed 1."""
+    import torch
+
+    torch.manual_seed(1)
+    network = published(family).train()
+    with torch.no_grad():
+        for seen in map(tensors, batches):
+            network(seen["particles"], seen["offsets"], seen["jets"])
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
 def training_step(
     network: nn.Module, optimizer: torch.optim.Optimizer, inputs: Sequence[Tensor], target: Tensor
 ) -> Callable[[], None]:

@@ -13,6 +13,7 @@ training weaver-core counts padding in the moments of the particles' features, s
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchmarks.jets import (
     copy_weights,
     padded,
     published,
+    seasoned,
     synthetic_jets,
     tensors,
     training_step,
@@ -41,16 +43,9 @@ TOLERANCE = 1e-9
 
 def prepare(folder: Path) -> None:
     """Jets, and the weights and moments of a network that has seen some."""
-    import torch
-
-    torch.manual_seed(1)
-    network = published("particle_transformer").train()
-    with torch.no_grad():
-        for seed in range(2, 6):
-            seen = tensors(synthetic_jets(JETS, SLOTS, seed))
-            network(seen["particles"], seen["offsets"], seen["jets"])
-    save_arrays(folder / "weights.npz", {name: value.numpy() for name, value in network.state_dict().items()})
-    save_arrays(folder / "jets.npz", synthetic_jets(JETS, SLOTS, seed=1))
+    sample = partial(synthetic_jets, JETS, SLOTS)
+    save_arrays(folder / "weights.npz", seasoned("particle_transformer", [sample(seed) for seed in range(2, 6)]))
+    save_arrays(folder / "jets.npz", sample(seed=1))
 
 
 def ours(folder: Path) -> Side:

@@ -14,6 +14,7 @@ counts padding in the moments, so there the outputs cannot be equal.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from benchmarks.jets import (
     copy_weights,
     padded,
     published,
+    seasoned,
     synthetic_jets,
     tensors,
     training_step,
@@ -37,16 +39,9 @@ NEIGHBORS = 16  # k
 
 def prepare(folder: Path) -> None:
     """Jets, and the weights and moments of a network that has seen some."""
-    import torch
-
-    torch.manual_seed(1)
-    network = published("particle_net").train()
-    with torch.no_grad():
-        for seed in range(2, 12):
-            seen = tensors(synthetic_jets(JETS, SLOTS, seed))
-            network(seen["particles"], seen["offsets"], seen["jets"])
-    save_arrays(folder / "weights.npz", {name: value.numpy() for name, value in network.state_dict().items()})
-    save_arrays(folder / "jets.npz", synthetic_jets(JETS, SLOTS, seed=1))
+    sample = partial(synthetic_jets, JETS, SLOTS)
+    save_arrays(folder / "weights.npz", seasoned("particle_net", [sample(seed) for seed in range(2, 12)]))
+    save_arrays(folder / "jets.npz", sample(seed=1))
 
 
 def ours(folder: Path) -> Side:

@@ -8,7 +8,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +29,12 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class StageBars:
-    """A bar per named stage; where nobody watches a terminal, a line per stage at most every few seconds."""
+class _Bars:
+    """Bars in a terminal while a block runs; nothing where nobody watches one."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self._console = console
-        columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-        self._last_line = 0.0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -39,6 +44,16 @@ class StageBars:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+
+class StageBars(_Bars):
+    """A bar per named stage; where nobody watches a terminal, a line per stage at most every few seconds."""
+
+    def __init__(self, console: Console) -> None:
+        description = TextColumn("{task.description:>10}")
+        super().__init__(console, description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = 0.0
 
     def update(self, done: int, total: int, stage: str) -> None:
         """Show that `done` of `total` are done in a stage."""
@@ -56,30 +71,15 @@ class StageBars:
             self._console.print(f"{stage}: {done} of {total}", highlight=False)
 
 
-class TrainingBars:
+class TrainingBars(_Bars):
     """A bar per training, over all its epochs, with the latest loss and speed; without a terminal a line per report.
 
     Hand `reporter("PFN trial 007")` to `jec_assets.training.loop.train`, which says how far it is every few seconds.
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-        )
-        self._bars = Progress(*columns, console=console, disable=not console.is_terminal)
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
+        description, figures = TextColumn("{task.description}"), TextColumn("{task.fields[figures]}")
+        super().__init__(console, description, BarColumn(), figures, TimeRemainingColumn())
 
     def reporter(self, label: str) -> Callable[[TrainingProgress], None]:
         """What a training is to call; its bar appears with the first call."""
