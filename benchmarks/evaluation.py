@@ -27,11 +27,16 @@ def synthetic_jets(jets: int) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "jetPt": jet_pt,
+            "jetEta": random.uniform(-2.5, 2.5, jets),
             "genJetPt": gen_pt,
             "genJetEta": random.uniform(-2.5, 2.5, jets),
             "flavor": random.choice([1, 2, 3, 4, 5, 21], jets, p=[0.13, 0.13, 0.06, 0.1, 0.04, 0.54]).astype(np.int32),
             "target": target,
             "event_hash": np.arange(jets, dtype=np.uint64) // 3,
+            "rhoAll": random.normal(20, 6, jets),
+            "Pileup_nPU": random.poisson(23, jets),
+            "eventWeight": (gen_pt / 20) ** -3,
+            "constituents": random.integers(2, 80, jets),
             "log_factor_pfn": 0.3 * target,
             "log_factor_particle_net": 0.32 * target,
         }

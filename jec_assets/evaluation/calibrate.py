@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jec_assets.evaluation.calibrated_jets import LOG_FACTOR_PREFIX
+from jec_assets.evaluation.calibrated_jets import LOG_FACTOR_PREFIX, QUANTILE_PREFIXES
 from jec_assets.evaluation.provenance import require_current, split_digest, weights_digests
 
 if TYPE_CHECKING:
@@ -41,13 +41,18 @@ class CalibratedTable:
 
 
 def calibrate(jets: SplitJets, networks: Mapping[str, JetNetwork]) -> pl.DataFrame:
-    """The jets' table with a column `log_factor_<family>` per network: predicted log(genJetPt / jetPt)."""
-    from jec_assets.models.prediction import on_best_device, predict
+    """The jets' table with a column `log_factor_<family>` per network: predicted log(genJetPt / jetPt).
+
+    A network that predicts quantiles adds `quantile_16_<family>` and `quantile_84_<family>`.
+    """
+    from jec_assets.models.prediction import on_best_device, predict_outputs
 
     columns = []
     for family, network in networks.items():
         with on_best_device(network):
-            columns.append(pl.Series(f"{LOG_FACTOR_PREFIX}{family}", predict(network, jets.packed)))
+            outputs = predict_outputs(network, jets.packed)
+        names = (LOG_FACTOR_PREFIX, *QUANTILE_PREFIXES)[: outputs.shape[1]]
+        columns += [pl.Series(f"{name}{family}", outputs[:, place]) for place, name in enumerate(names)]
     return jets.table.with_columns(columns)
 
 

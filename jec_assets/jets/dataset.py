@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jec_assets.storage import Storage
 
 
-TABLE_COLUMNS = (*SPECTATORS, "flavor", "target", "event_hash")
+TABLE_COLUMNS = (*SPECTATORS, "flavor", "target", "event_hash", "constituents")
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Belongs here: what happens to a single file, and the columns of the result. Does
 need it and what they add up to (`manifest.py`).
 
 The result is a Parquet file with a row per kept jet: the branches in `SPECTATORS` under their own names, `flavor`,
-`target`, `event_hash`, a float32 column `jet_<feature>` per jet feature and a list column `particle_<feature>` per
-particle feature.
+`target`, `event_hash`, `constituents` (how many particles a network sees), a float32 column `jet_<feature>` per jet
+feature and a list column `particle_<feature>` per particle feature.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 # Kept beside the features: what identifies a jet, what evaluation looks at. No network sees them by being here.
 SPECTATORS = (
     *schema.JET_ID,
-    *("jetPt", "jetEta", "jetRawPt", "jetMass", "genJetPt", "genJetEta", "hadronFlav", "partonFlav"),
+    *("jetPt", "jetEta", "jetPhi", "jetRawPt", "jetMass", "jetArea", "genJetPt", "genJetEta", "genJetPhi"),
+    *("hadronFlav", "partonFlav"),
     *("rhoAll", "Pileup_nPU", "PV_npvsGood", "pthat", "eventWeight"),
 )
 
@@ -165,6 +166,7 @@ def filter_columns(columns: Columns, recipe: Recipe) -> tuple[pa.Table, Cutflow]
         "flavor": flavor(columns.scalars["hadronFlav"], columns.scalars["partonFlav"]),
         "target": _float32(target),
         "event_hash": event_hash(*(columns.scalars[name] for name in schema.EVENT_ID)),
+        "constituents": np.diff(seen.offsets).astype(np.int32),
         **per_jet,
     }
     return _table(recipe.features, scalars, per_particle, seen.offsets, kept), cutflow
@@ -182,6 +184,7 @@ def parquet_schema(features: FeatureSet) -> pa.Schema:
     types = {"float32": pa.float32(), "int32": pa.int32(), "uint64": pa.uint64()}
     fields = [pa.field(name, types[schema.BY_NAME[name].dtype]) for name in SPECTATORS]
     fields += [pa.field("flavor", pa.int32()), pa.field("target", pa.float32()), pa.field("event_hash", pa.uint64())]
+    fields += [pa.field("constituents", pa.int32())]
     fields += [pa.field(f"jet_{name}", pa.float32()) for name in features.jet_names]
     fields += [pa.field(f"particle_{name}", pa.list_(pa.float32())) for name in features.particle_names]
     return pa.schema(fields)

@@ -30,6 +30,10 @@ def calibrated_table(jets: int = 4000, seed: int = 1) -> pl.DataFrame:
             "flavor": flavor,
             "target": (-log_response).astype(np.float32),
             "event_hash": (np.arange(jets) // 2).astype(np.uint64) * np.uint64(2654435761),
+            "rhoAll": random.normal(20, 6, jets).astype(np.float32),
+            "Pileup_nPU": random.poisson(23, jets).astype(np.int32),
+            "eventWeight": (gen_pt / 30) ** -3,
+            "constituents": random.integers(2, 80, jets).astype(np.int32),
             "log_factor_pfn": (-0.5 * shift - 0.1 * noise).astype(np.float32),
             "log_factor_particle_net": (-shift - 0.2 * noise).astype(np.float32),
         }
