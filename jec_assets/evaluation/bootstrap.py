@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class WeightError(ValueError):
+    """Weights that no sample can have."""
+
+
 @dataclass(frozen=True)
 class Resampling:
     """How many resamples to draw (the paper: 30), and from which seed."""
@@ -49,33 +53,74 @@ class Resampling:
         return draws
 
 
-def means(values: NDArray[np.float64], draws: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Mean of values (jets,) in each resample of draws (rows, jets): (rows,); NaN in one without jets."""
-    sums = np.array([np.dot(row.astype(np.float64), values) for row in draws])
-    return quotient(sums, draws.sum(axis=1, dtype=np.float64))
+def means(
+    values: NDArray[np.float64], draws: NDArray[np.integer], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Mean of values (jets,) in each resample of draws (rows, jets), jets counting as much as their weight (jets,).
+
+    Returns (rows,); NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
+    """
+    each = _checked(weight, len(values))
+    columns = np.stack([each * values, each], axis=-1)
+    sums = np.array([counts.astype(np.float64) @ columns for counts in draws])
+    return quotient(sums[:, 0], sums[:, 1])
 
 
 def quantiles(
-    values: NDArray[np.float64], draws: NDArray[np.integer], probabilities: Sequence[float]
+    values: NDArray[np.float64],
+    draws: NDArray[np.integer],
+    probabilities: Sequence[float],
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Quantiles of values (jets,) in each resample of draws (rows, jets): (rows, probabilities).
 
-    Interpolates linearly between order statistics, as `numpy.quantile` does on the resample written out; NaN in a
-    resample without jets.
+    The rule: write the resample out, sort it, lay the jets side by side, each as wide as its weight (jets,), and put
+    each value at the middle of its jet. The quantile at p is read at the share p of the way from the first middle to
+    the last, linearly between middles. It depends on the weights' ratios only, and for equal weights it is what
+    `numpy.quantile` interpolates linearly. (A jet of weight 2 isn't quite two jets: these would have two middles.)
+
+    NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
     """
+    each = _checked(weight, len(values))
     order = np.argsort(values, kind="stable")
-    ranked = values[order]
+    ranked, widths = values[order], each[order]
     result = np.full((len(draws), len(probabilities)), np.nan)
     for row, counts in zip(result, draws, strict=True):
-        behind = np.cumsum(counts[order], dtype=np.int64)  # jets of the resample up to and including this one
-        if len(behind) == 0 or behind[-1] == 0:
-            continue
-        position = np.asarray(probabilities) * (behind[-1] - 1)
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, behind[-1] - 1)
-        low, high = ranked[np.searchsorted(behind, np.stack([below, above]), side="right")]
-        row[:] = low + (high - low) * (position - below)
+        present = np.flatnonzero(counts[order] * widths)
+        if len(present) > 0:
+            row[:] = _written_out(ranked[present], counts[order[present]], widths[present], np.asarray(probabilities))
     return result
+
+
+def _written_out(
+    ranked: NDArray[np.float64],
+    counts: NDArray[np.integer],
+    widths: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Quantiles of one resample from its jets' sorted values, how often each occurs and how wide it is."""
+    ends = np.cumsum(counts * widths)
+    last = len(ends) - 1
+    start, stop = widths[0] / 2, ends[-1] - widths[-1] / 2
+    at = start + probabilities * (stop - start)
+    right = np.searchsorted(ends - widths / 2, at, side="left").clip(0, last)  # whose last middle isn't before `at`
+    left = np.maximum(right - 1, 0)
+    low = ends[left] - widths[left] / 2
+    high = ends[right] - (counts[right] - 0.5) * widths[right]
+    share = np.clip(quotient(at - low, high - low), 0, 1)
+    values: NDArray[np.float64] = ranked[left] + (ranked[right] - ranked[left]) * np.where(right == left, 0, share)
+    return values
+
+
+def _checked(weight: NDArray[np.float64] | None, jets: int) -> NDArray[np.float64]:
+    if weight is None:
+        return np.ones(jets)
+    if not (weight >= 0).all():
+        raise WeightError(
+            f"{np.count_nonzero(~(weight >= 0))} of {jets} jets have a negative weight or none: quantiles need "
+            "weights of at least 0; look at eventWeight"
+        )
+    return weight
 
 
 def quotient(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jec_assets.evaluation.bootstrap import Resampling, improvement, means, quantiles, quotient
+from jec_assets.evaluation.bootstrap import Resampling, WeightError, improvement, means, quantiles, quotient
 from jec_assets.evaluation.number import Number
 from jec_assets.evaluation.response import median_response
 
@@ -95,3 +95,67 @@ def test_improvement_over_0_is_missing_with_the_reason():
 def test_quotient_is_nan_where_it_is_undefined_without_a_warning():
     found = quotient(np.array([1.0, 1.0, np.nan, 2.0]), np.array([0.0, np.nan, 1.0, 4.0]))
     np.testing.assert_array_equal(found, [np.nan, np.nan, np.nan, 0.5])
+
+
+WEIGHTED = st.integers(1, 40).flatmap(
+    lambda jets: st.tuples(
+        arrays(np.float64, jets, elements=st.floats(-1e3, 1e3)),
+        arrays(np.float64, jets, elements=st.integers(0, 9).map(float)),
+    )
+)
+
+
+@settings(deadline=None)
+@given(WEIGHTED, st.integers(0, 100))
+def test_weighted_quantiles_and_means_are_those_of_the_resample_written_out(
+    sample: tuple[np.ndarray, np.ndarray], seed: int
+):
+    values, weight = sample
+    draws = Resampling(4, seed).draws(alone(len(values)))
+    probabilities = (0.0, 0.25, 0.5, 0.9, 1.0)
+    found = quantiles(values, draws, probabilities, weight)
+    for row, mean, counts in zip(found, means(values, draws, weight), draws, strict=True):
+        kept = np.repeat(np.arange(len(values)), counts * (weight > 0))
+        ranked = kept[np.argsort(values[kept], kind="stable")]
+        if len(ranked):
+            middles = np.cumsum(weight[ranked]) - weight[ranked] / 2
+            places = middles[0] + np.array(probabilities) * (middles[-1] - middles[0])
+            np.testing.assert_allclose(row, np.interp(places, middles, values[ranked]), rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(mean, np.average(values[kept], weights=weight[kept]), rtol=1e-9, atol=1e-9)
+        else:
+            assert np.isnan(row).all()
+            assert np.isnan(mean)
+
+
+@settings(deadline=None)
+@given(WEIGHTED)
+def test_an_integer_weight_is_as_many_jets_up_to_the_distance_to_the_next_jet(sample: tuple[np.ndarray, np.ndarray]):
+    values, weight = sample
+    written_out = np.sort(np.repeat(values, weight.astype(int)))
+    if len(written_out) == 0:
+        return
+    once = np.unique(values[weight > 0])
+    found = quantiles(values, np.ones((1, len(values)), np.uint8), (0.5,), weight)[0, 0]
+    expected = np.quantile(written_out, 0.5)
+    between = np.count_nonzero((once > min(found, expected)) & (once < max(found, expected)))
+    assert between <= 1
+
+
+@settings(deadline=None)
+@given(VALUES, st.floats(1e-9, 1e9))
+def test_equal_weights_are_none(values: np.ndarray, weight: float):
+    draws = Resampling(4, 1).draws(alone(len(values)))
+    equal = np.full(len(values), weight)
+    np.testing.assert_allclose(
+        quantiles(values, draws, (0.25, 0.5, 0.75), equal),
+        quantiles(values, draws, (0.25, 0.5, 0.75)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+    np.testing.assert_allclose(means(values, draws, equal), means(values, draws), rtol=1e-9, atol=1e-9)
+
+
+def test_a_negative_weight_is_refused_by_name():
+    draws = np.ones((1, 2), np.uint8)
+    with pytest.raises(WeightError, match="1 of 2 jets have a negative weight"):
+        quantiles(np.zeros(2), draws, (0.5,), np.array([1.0, -1.0]))
