@@ -65,7 +65,7 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         best = {family: load_best(storage, family) for family in families_at_hand(settings, storage)}
         networks = {family: load_best_network(storage, each) for family, each in best.items()}
         digests = {family: each.weights_digest for family, each in best.items()}
-        table = publish_calibrated(storage, calibrate(test, networks), test.split.digest, digests)
+        table = publish_calibrated(storage, calibrate(test, networks), test.split, digests)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(table.digest), metadata={"jets": table.jets, "uri": storage.uri(table.key)}
         )

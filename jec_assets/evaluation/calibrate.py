@@ -1,10 +1,10 @@
-"""Applying networks to jets: the table that every evaluation starts from.
+"""Applying networks to jets: the tables that every evaluation starts from.
 
-Belongs here: predicting, and where the table lies. Does not belong here: reading it as arrays (`calibrated_jets.py`)
-and what is computed from it.
+Belongs here: predicting, and where the tables lie. Does not belong here: reading them as arrays (`calibrated_jets.py`)
+and what is computed from them.
 
-    calibrated_test_jets/<digest>.parquet
-    calibrated_test_jets.json              the pointer: the table, and the digests of jets and networks it is made of
+    calibrated_<split>_jets/<digest>.parquet
+    calibrated_<split>_jets.json            the pointer: the table, and the digests of jets and networks it is made of
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jec_assets.jets.dataset import SplitJets
+    from jec_assets.jets.splits import Split, SplitName
     from jec_assets.models.network import JetNetwork
     from jec_assets.storage import Storage
-
-ASSET = "calibrated_test_jets"
-POINTER = f"{ASSET}.json"
 
 
 @dataclass(frozen=True)
@@ -57,32 +55,39 @@ def calibrate(jets: SplitJets, networks: Mapping[str, JetNetwork]) -> pl.DataFra
 
 
 def publish_calibrated(
-    storage: Storage, table: pl.DataFrame, split_digest: str, networks: Mapping[str, str]
+    storage: Storage, table: pl.DataFrame, split: Split, networks: Mapping[str, str]
 ) -> CalibratedTable:
-    """Publish a table under its digest, then its pointer."""
+    """Publish a split's table under its digest, then its pointer; networks: digest of each family's weights."""
     buffer = BytesIO()
     table.write_parquet(buffer, compression="zstd")
-    artifact = storage.publish_named_by_digest(ASSET, ".parquet", buffer.getvalue())
-    published = CalibratedTable(artifact.key, artifact.digest, len(table), split_digest, dict(networks))
-    storage.publish_json(POINTER, asdict(published))
+    asset = table_asset(split.name)
+    artifact = storage.publish_named_by_digest(asset, ".parquet", buffer.getvalue())
+    published = CalibratedTable(artifact.key, artifact.digest, len(table), split.digest, dict(networks))
+    storage.publish_json(f"{asset}.json", asdict(published))
     return published
 
 
-def load_calibrated_record(storage: Storage, families: Sequence[str]) -> CalibratedTable:
-    """What the published table is made of: the present test jets and best models of these families.
+def load_calibrated_record(storage: Storage, families: Sequence[str], split: SplitName = "test") -> CalibratedTable:
+    """What the published table is made of: the split's present jets and the best models of these families.
 
-    ArtifactMissingError where `calibrated_test_jets` was not materialized, StaleArtifactError where that was before
-    the jets or a model changed.
+    ArtifactMissingError where the table's asset was not materialized, StaleArtifactError where that was before the
+    jets or a model changed.
     """
-    published = CalibratedTable(**storage.read_json(POINTER))
+    asset = table_asset(split)
+    published = CalibratedTable(**storage.read_json(f"{asset}.json"))
     require_current(
-        ASSET,
-        {"test_jets": published.split_digest, "best_models": published.networks},
-        {"test_jets": split_digest(storage, "test"), "best_models": weights_digests(storage, families)},
+        asset,
+        {f"{split}_jets": published.split_digest, "best_models": published.networks},
+        {f"{split}_jets": split_digest(storage, split), "best_models": weights_digests(storage, families)},
     )
     return published
 
 
-def load_calibrated(storage: Storage, families: Sequence[str]) -> pl.DataFrame:
+def load_calibrated(storage: Storage, families: Sequence[str], split: SplitName = "test") -> pl.DataFrame:
     """The published table; raises what `load_calibrated_record` does."""
-    return pl.read_parquet(BytesIO(storage.read_bytes(load_calibrated_record(storage, families).key)))
+    return pl.read_parquet(BytesIO(storage.read_bytes(load_calibrated_record(storage, families, split).key)))
+
+
+def table_asset(split: SplitName) -> str:
+    """The asset that publishes a split's table."""
+    return f"calibrated_{split}_jets"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from jec_assets.jets.splits import SHARES
+from dataclasses import asdict
+
+from jec_assets.jets.splits import SHARES, Split, SplitName
 from jec_assets.search.best import BestModel
 from jec_assets.search.provenance import InputDigests
 from jec_assets.storage import Storage
@@ -11,9 +13,12 @@ FAMILIES = ("pfn", "particle_net")
 INPUTS = InputDigests("train digest", "validation digest", "extended", "code")
 
 
-def store_split(storage: Storage, name: str, digest: str) -> None:
-    split = {"name": name, "digest": digest, "jets": 1, "events": 1, "available_jets": 1, "index_key": "key"}
-    storage.publish_json(f"splits/{name}.json", {**split, "feature_set": "extended", "files": []})
+def split_of(name: SplitName, digest: str) -> Split:
+    return Split(name, digest, jets=1, events=1, available_jets=1, index_key="key", feature_set="extended")
+
+
+def store_split(storage: Storage, name: SplitName, digest: str) -> None:
+    storage.publish_json(f"splits/{name}.json", {**asdict(split_of(name, digest)), "files": []})
 
 
 def store_best(storage: Storage, family: str, weights_digest: str, candidates: tuple[int, ...] = (0,)) -> BestModel:

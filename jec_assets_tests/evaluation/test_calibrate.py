@@ -5,7 +5,7 @@ import pytest
 from jec_assets.evaluation.calibrate import load_calibrated, load_calibrated_record, publish_calibrated
 from jec_assets.evaluation.provenance import StaleArtifactError, require_current
 from jec_assets.storage import ArtifactMissingError, Storage
-from jec_assets_tests.evaluation.stored import FAMILIES, store_best, store_inputs, store_split
+from jec_assets_tests.evaluation.stored import FAMILIES, split_of, store_best, store_inputs, store_split
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 
@@ -13,7 +13,7 @@ from jec_assets_tests.evaluation.synthetic import calibrated_table
 def published(storage: Storage) -> Storage:
     """Storage that holds a table of its present jets and models."""
     store_inputs(storage)
-    publish_calibrated(storage, calibrated_table(10), "first", dict.fromkeys(FAMILIES, "first"))
+    publish_calibrated(storage, calibrated_table(10), split_of("test", "first"), dict.fromkeys(FAMILIES, "first"))
     return storage
 
 
@@ -39,8 +39,18 @@ def test_a_table_of_another_model_is_stale(published: Storage) -> None:
         load_calibrated(published, FAMILIES)
 
 
+def test_each_split_has_its_own_table(published: Storage) -> None:
+    other = calibrated_table(12)
+    publish_calibrated(published, other, split_of("validation", "first"), dict.fromkeys(FAMILIES, "first"))
+    assert load_calibrated(published, FAMILIES, "validation").equals(other)
+    assert load_calibrated(published, FAMILIES).equals(calibrated_table(10))
+    store_split(published, "validation", "second")
+    with pytest.raises(StaleArtifactError, match="another validation_jets: materialize calibrated_validation_jets"):
+        load_calibrated(published, FAMILIES, "validation")
+
+
 def test_a_table_without_a_family_is_stale(published: Storage) -> None:
-    publish_calibrated(published, calibrated_table(10), "first", {"pfn": "first"})
+    publish_calibrated(published, calibrated_table(10), split_of("test", "first"), {"pfn": "first"})
     with pytest.raises(StaleArtifactError, match="another best_models"):
         load_calibrated(published, FAMILIES)
 

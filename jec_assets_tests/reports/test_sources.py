@@ -16,7 +16,7 @@ from jec_assets.reports.sources import PAGE_REPORTS, Present, require_current_re
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.storage import Storage
-from jec_assets_tests.evaluation.stored import FAMILIES, store_best, store_inputs, store_split
+from jec_assets_tests.evaluation.stored import FAMILIES, split_of, store_best, store_inputs, store_split
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.serving.conftest import card_of
 
@@ -31,7 +31,8 @@ def serve(storage: Storage, onnx: bytes) -> None:
 
 
 def calibrate_again(storage: Storage, jets: int) -> None:
-    publish_calibrated(storage, calibrated_table(jets), "first", dict.fromkeys(FAMILIES, "first"))
+    networks = dict.fromkeys(FAMILIES, "first")
+    publish_calibrated(storage, calibrated_table(jets), split_of("test", "first"), networks)
 
 
 def choose_among_more(storage: Storage) -> None:
