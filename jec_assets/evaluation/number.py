@@ -7,11 +7,13 @@ come about (`bootstrap.py`) and how numbers are printed (`jec_assets.reports.tex
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 NO_JETS = "no jets"
@@ -55,3 +57,15 @@ class Number:
     def as_json(self) -> dict[str, float | int | str | None]:
         """As a JSON object with the fields' names as keys."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, object]) -> Number:
+        """The number of which `as_json` made this; ValueError where it did not."""
+        value, uncertainty, n, note = (entry.get(name) for name in ("value", "uncertainty", "n", "note"))
+        if not (_is_real(value) and _is_real(uncertainty) and isinstance(n, int) and isinstance(note, str)):
+            raise ValueError(f"{dict(entry)} is no number with an uncertainty")
+        return cls(value, uncertainty, n, note)
+
+
+def _is_real(part: object) -> TypeGuard[float | None]:
+    return part is None or isinstance(part, int | float)

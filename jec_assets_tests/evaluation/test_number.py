@@ -38,3 +38,14 @@ def test_json_holds_everything():
         "n": 1,
         "note": "n = 1",
     }
+
+
+@pytest.mark.parametrize("number", [Number(0.1, 0.01, 5), Number(1.0, None, 1, "n = 1"), Number.missing(0, "no jets")])
+def test_json_comes_back(number: Number):
+    assert Number.from_json(json.loads(json.dumps(number.as_json()))) == number
+
+
+@pytest.mark.parametrize("entry", [{}, {"value": "1", "uncertainty": None, "n": 1, "note": ""}])
+def test_other_json_is_refused(entry: dict[str, object]):
+    with pytest.raises(ValueError, match="is no number with an uncertainty"):
+        Number.from_json(entry)
