@@ -128,12 +128,13 @@ def _timed(recipe: Recipe, samples: Samples) -> float:
     from jec_assets.training.optimizers import make_optimizer
 
     torch.set_num_threads(1)
-    jets = samples.training.slice(0, recipe.batch_size).packed
+    sample = samples.training.slice(0, recipe.batch_size)
+    jets = sample.packed
     network = recipe.network(seed=0).train()
     network.set_standardization(Standardization.fit(jets))
     optimizer = make_optimizer(recipe.optimization.optimizer, network.parameters(), 1e-4)
     inputs = [torch.tensor(array) for array in (jets.particles, jets.offsets, jets.jets)]
-    step = training_step(network, optimizer, inputs, torch.tensor(jets.target))
+    step = training_step(network, optimizer, inputs, torch.tensor(sample.labels.target))
     seconds = []
     for _ in range(TIMED_STEPS):
         started = time.process_time()
@@ -176,7 +177,7 @@ def _train(recipe: Recipe, seed: int, epochs: int, samples: Samples) -> Outcome:
 
 def _losses(recipe: Recipe, outcomes: list[Outcome], test: LabeledJets) -> NDArray[np.float64]:
     """Each test jet's loss, the mean over the outcomes, float64 (jets,); prints what a physicist asks first."""
-    target = test.packed.target.astype(np.float64)
+    target = test.labels.target.astype(np.float64)
     counts = np.abs(target) < 1
     each = [np.abs(target - outcome.predictions) * counts for outcome in outcomes]
     standard = (np.abs(target) * counts).mean()

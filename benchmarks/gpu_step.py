@@ -320,10 +320,10 @@ def _labeled(jets: int) -> LabeledJets:
     from jec_assets.jets.packed import PackedJets
 
     arrays = synthetic_jets(jets, LONGEST, seed=1)
-    packed = PackedJets(arrays["particles"], arrays["offsets"], arrays["jets"], arrays["target"])
+    packed = PackedJets(arrays["particles"], arrays["offsets"], arrays["jets"])
     ones = np.ones(jets, np.float32)
     ids = (np.ones(jets, np.int32), np.ones(jets, np.int32), np.arange(jets, dtype=np.uint64))
-    return LabeledJets(packed, JetLabels(*ids, np.ones(jets, np.int32), ones, ones, ones))
+    return LabeledJets(packed, JetLabels(*ids, np.ones(jets, np.int32), ones, ones, ones, arrays["target"]))
 
 
 if __name__ == "__main__":

@@ -46,14 +46,14 @@ def main() -> None:
 
         def padded() -> int:
             for batch in batches.epoch(1):
-                arrays = (batch.particles, batch.offsets, batch.jets, batch.target)
+                arrays = (batch.particles, batch.offsets, batch.jets)
                 PackedJets(*(tensor.numpy() for tensor in arrays)).padded()
             return len(jets)
 
         def copy() -> int:
             for start in range(0, len(jets), BATCH_SIZE):
-                part = jets.packed.slice(start, start + BATCH_SIZE)
-                for array in (part.particles, part.jets, part.target):
+                part = jets.slice(start, start + BATCH_SIZE)
+                for array in (part.packed.particles, part.packed.jets, part.labels.target):
                     np.array(array)
             return len(jets)
 

@@ -207,13 +207,14 @@ def _write_arrays(folder: Path, files: list[JetFile]) -> None:
     with np.errstate(divide="ignore"):  # of jets without a match
         target = np.log(scalars["genJetPt"] / scalars["jetPt"])
     features = np.stack([scalars[name].astype(np.float32) for name in JET_BRANCHES], axis=1)
-    jets = PackedJets(np.stack(particles, axis=1), offsets, features, target).take(selected)
+    jets = PackedJets(np.stack(particles, axis=1), offsets, features).take(selected)
     unused = np.zeros(len(jets), np.float32)
     arrays = {
         **vars(jets),
         **{name: scalars[branch][selected] for name, branch in zip(("run", "lumi", "event", "rank"), IDS, strict=True)},
         **dict.fromkeys(("gen_pt", "gen_eta", "event_weight"), unused),
         "flavor": unused.astype(np.int32),
+        "target": target[selected],
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)

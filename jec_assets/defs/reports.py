@@ -77,10 +77,11 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         """What was tried, what it did to the loss, which trial was chosen, which one the study would have (Table 2)."""
         present = present_of(settings, storage)
         provenance = sources("search", present)
-        test = load_split(storage, "test").packed
+        test = load_split(storage, "test")
         tried = {family: candidates(storage, load_best(storage, family)) for family in present.families}
         trials = {family: evaluate_trials(storage, each, test, context.log.info) for family, each in tried.items()}
-        standard = float(jet_losses(test.target, 0.0 * test.target).mean())
+        target = test.table["target"].to_numpy()
+        standard = float(jet_losses(target, 0.0 * target).mean())
         return _published(storage, describe_search(trials, standard), provenance)
 
     return [calibrated_test_jets, search_report]

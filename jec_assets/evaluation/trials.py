@@ -15,7 +15,7 @@ from jec_assets.search.record import FinishedTrial, read_records
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jec_assets.jets.packed import PackedJets
+    from jec_assets.jets.dataset import SplitJets
     from jec_assets.search.best import BestModel
     from jec_assets.storage import Storage
 
@@ -42,17 +42,18 @@ def candidates(storage: Storage, best: BestModel) -> list[FinishedTrial]:
 
 
 def evaluate_trials(
-    storage: Storage, trials: Sequence[FinishedTrial], test: PackedJets, report: Callable[[str], None]
+    storage: Storage, trials: Sequence[FinishedTrial], test: SplitJets, report: Callable[[str], None]
 ) -> list[EvaluatedTrial]:
     """Each trial with its loss (Eq. 1) on the test jets; `report` gets a line per trial."""
     from jec_assets.models.prediction import on_best_device, predict
     from jec_assets.models.saving import load_network
 
+    target = test.table["target"].to_numpy()
     evaluated = []
     for trial in trials:
         network, _ = load_network(storage.read_bytes(trial.weights_key))
         with on_best_device(network):
-            loss = float(jet_losses(test.target, predict(network, test)).mean())
+            loss = float(jet_losses(target, predict(network, test.packed)).mean())
         report(f"{trial.family} trial {trial.number:03d}: test loss {loss:.5f}")
         evaluated.append(EvaluatedTrial.of(trial, loss))
     return evaluated

@@ -163,14 +163,14 @@ class _Bucket:
         particles = np.fromfile(self.particles, np.float32).reshape(-1, particle_features)
         offsets = np.concatenate([[0], np.cumsum(rows["particles"])]).astype(np.int64)
         order = np.argsort(rows["hash"], kind="stable")
-        return PackedJets(particles, offsets, rows["jets"], rows["target"]).take(order), rows[order]
+        return PackedJets(particles, offsets, rows["jets"]).take(order), rows[order]
 
 
 def _row_type(features: FeatureSet) -> np.dtype[np.void]:
     """What a bucket holds of a jet beside its particles."""
-    numbers = [("hash", "<u8"), ("particles", "<i8"), ("target", "<f4"), ("jets", "<f4", (len(features.jet_names),))]
+    numbers = [("hash", "<u8"), ("particles", "<i8"), ("jets", "<f4", (len(features.jet_names),))]
     ids = [("run", "<i4"), ("lumi", "<i4"), ("event", "<u8"), ("flavor", "<i4")]
-    return np.dtype([*numbers, *ids, *((name, "<f4") for name in ("gen_pt", "gen_eta", "event_weight"))])
+    return np.dtype([*numbers, *ids, *((name, "<f4") for name in ("gen_pt", "gen_eta", "event_weight", "target"))])
 
 
 def _scatter(source: _Source, folder: Path) -> list[_Bucket]:
@@ -201,7 +201,7 @@ def _rows(table: pa.Table, features: FeatureSet) -> tuple[NDArray[np.void], Pack
     jets, known = dataset.pack(table, features), dataset.labels(table)
     rows = np.empty(len(jets), _row_type(features))
     rows["hash"] = jet_hash(table["event_hash"].to_numpy(), table["jetPtOrder"].to_numpy())
-    rows["particles"], rows["target"], rows["jets"] = jets.counts, jets.target, jets.jets
+    rows["particles"], rows["jets"] = jets.counts, jets.jets
     for name in LABEL_ARRAYS:
         rows[name] = getattr(known, name)
     return rows, jets
@@ -216,7 +216,7 @@ def _write_arrays(folder: Path, features: FeatureSet, buckets: list[_Bucket]) ->
         "particles": ("<f4", (particles, width)),
         "offsets": ("<i8", (jets + 1,)),
         "jets": ("<f4", (jets, len(features.jet_names))),
-        **{name: (row[name].str, (jets,)) for name in ("target", *LABEL_ARRAYS)},
+        **{name: (row[name].str, (jets,)) for name in LABEL_ARRAYS},
     }
     with ExitStack() as stack:
         append = {
@@ -229,7 +229,7 @@ def _write_arrays(folder: Path, features: FeatureSet, buckets: list[_Bucket]) ->
             sorted_jets, rows = bucket.sorted(row, width)
             append["particles"](sorted_jets.particles)
             append["offsets"](sorted_jets.offsets[1:] + before)
-            for name in ("jets", "target", *LABEL_ARRAYS):
+            for name in ("jets", *LABEL_ARRAYS):
                 append[name](rows[name])
             before += len(sorted_jets.particles)
             bucket.jets.unlink()

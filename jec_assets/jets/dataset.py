@@ -90,14 +90,13 @@ def pack(jets: pa.Table, features: FeatureSet) -> PackedJets:
     for column, values in enumerate(lists):
         particles[:, column] = values.flatten().to_numpy()
     per_jet = [_flat(jets, f"jet_{name}") for name in features.jet_names]
-    return PackedJets(particles, offsets, np.stack(per_jet, axis=1), _flat(jets, "target"))
+    return PackedJets(particles, offsets, np.stack(per_jet, axis=1))
 
 
 def labels(jets: pa.Table) -> JetLabels:
     """Labels of the rows of a filtered file."""
-    return JetLabels(
-        *(_flat(jets, name) for name in ("run", "lumi", "event", "flavor", "genJetPt", "genJetEta", "eventWeight"))
-    )
+    columns = ("run", "lumi", "event", "flavor", "genJetPt", "genJetEta", "eventWeight", "target")
+    return JetLabels(*(_flat(jets, name) for name in columns))
 
 
 def _flat(jets: pa.Table, name: str) -> NDArray[Any]:

@@ -1,6 +1,6 @@
-"""What is known of each jet besides a network's input: whose it is, and the truth it is weighted by.
+"""What is known of each jet besides a network's input: whose it is, and its truth.
 
-Belongs here: the container of labels, and jets together with theirs. Does not belong here: features and targets
+Belongs here: the container of labels, and jets together with theirs. Does not belong here: features
 (`packed.py`), and where labels come from (`dataset.py`).
 """
 
@@ -26,6 +26,7 @@ class JetLabels:
     flavor: int32, 1 to 5, 21, or 0 where it is not known; see `jec_assets.jets.filtering.flavor`
     gen_pt: float32, GeV, pT of the matched particle-level jet; gen_eta: float32, its pseudorapidity
     event_weight: float32, turns the generated spectrum into a physical one
+    target: float32, log(genJetPt / jetPt), what a network is to predict
     """
 
     run: NDArray[np.int32]
@@ -35,6 +36,7 @@ class JetLabels:
     gen_pt: NDArray[np.float32]
     gen_eta: NDArray[np.float32]
     event_weight: NDArray[np.float32]
+    target: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.run)

@@ -1,7 +1,7 @@
 """Jets as flat arrays: the form in which they go from files to networks.
 
 Belongs here: the one container and how to slice, take and join it. Does not belong here: where jets come from
-(`dataset.py`) or tensors (`jec_assets.training.loader`).
+(`dataset.py`), their truth (`labels.py`: recorded jets have none) or tensors (`jec_assets.training.loader`).
 
 A jet has any number of particles. Instead of a padded array, all particles of all jets stand one after another, and
 `offsets` says where each jet's begin: jet i owns `particles[offsets[i]:offsets[i + 1]]`. Nothing is padded or cut.
@@ -20,21 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackedJets:
-    """Features and target of some jets, unpadded, in physical units (not standardized).
+    """What a network sees of some jets, unpadded, in physical units (not standardized).
 
     particles: float32 (particles of all jets, particle features)
     offsets: int64 (jets + 1,), offsets[0] == 0; a jet without particles has two equal ones
     jets: float32 (jets, jet features)
-    target: float32 (jets,), log(genJetPt / jetPt)
     """
 
     particles: NDArray[np.float32]
     offsets: NDArray[np.int64]
     jets: NDArray[np.float32]
-    target: NDArray[np.float32]
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(self.jets)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -50,22 +48,14 @@ class PackedJets:
         rows = np.repeat(starts - offsets[:-1], counts)
         rows += np.arange(offsets[-1])
         # np.take copies whole rows, twice as fast as indexing with brackets; what was found above needs no check.
-        particles, jets, target = (
-            np.take(values, places, axis=0, mode="clip")
-            for values, places in ((self.particles, rows), (self.jets, indices), (self.target, indices))
-        )
-        return PackedJets(particles, offsets, jets, target)
+        particles = np.take(self.particles, rows, axis=0, mode="clip")
+        return PackedJets(particles, offsets, np.take(self.jets, indices, axis=0, mode="clip"))
 
     def slice(self, start: int, stop: int) -> PackedJets:
         """Jets start to stop (half-open), as views where NumPy gives views."""
         stop = min(stop, len(self))
         first, last = self.offsets[start], self.offsets[stop]
-        return PackedJets(
-            self.particles[first:last],
-            self.offsets[start : stop + 1] - first,
-            self.jets[start:stop],
-            self.target[start:stop],
-        )
+        return PackedJets(self.particles[first:last], self.offsets[start : stop + 1] - first, self.jets[start:stop])
 
     def padded(self) -> NDArray[np.float32]:
         """Particles as float32 (jets, longest jet, particle features), zeros behind each jet's last particle."""
@@ -87,7 +77,6 @@ def joined(parts: list[PackedJets]) -> PackedJets:
         np.empty((particles, first.particles.shape[1]), np.float32),
         np.zeros(jets + 1, np.int64),
         np.empty((jets, first.jets.shape[1]), np.float32),
-        np.empty(jets, np.float32),
     )
     del first
     parts.reverse()
@@ -97,6 +86,6 @@ def joined(parts: list[PackedJets]) -> PackedJets:
         rows = slice(jet, jet + len(part))
         whole.particles[particle : particle + len(part.particles)] = part.particles
         whole.offsets[rows.start + 1 : rows.stop + 1] = part.offsets[1:] + particle
-        whole.jets[rows], whole.target[rows] = part.jets, part.target
+        whole.jets[rows] = part.jets
         jet, particle = rows.stop, particle + len(part.particles)
     return whole

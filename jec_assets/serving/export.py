@@ -119,7 +119,7 @@ def _batches(jets: PackedJets) -> Iterator[PackedJets]:
 def _first_particles(jets: PackedJets) -> PackedJets:
     """The jets with nothing left but their first particle each."""
     offsets = np.arange(len(jets) + 1, dtype=np.int64)
-    return PackedJets(jets.particles[jets.offsets[:-1]], offsets, jets.jets, jets.target)
+    return PackedJets(jets.particles[jets.offsets[:-1]], offsets, jets.jets)
 
 
 def _example(network: JetNetwork) -> tuple[Tensor, Tensor, Tensor]:

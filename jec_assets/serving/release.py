@@ -137,7 +137,7 @@ def _opponent(repository: ModelRepository, family: str, features: FeatureSet) ->
 
 
 def _losses(session: JetSession, jets: SplitJets) -> NDArray[np.float64]:
-    return jet_losses(jets.packed.target, session.predict(jets.packed))
+    return jet_losses(jets.table["target"].to_numpy(), session.predict(jets.packed))
 
 
 def _card(candidate: Candidate, validation: SplitJets, loss: float, check: ExportCheck) -> ModelCard:

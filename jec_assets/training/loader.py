@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.labels import LabeledJets
-    from jec_assets.jets.packed import PackedJets
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
@@ -99,7 +98,7 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class Batch:
-    """The jets of a step that are this process's: tensors as `PackedJets` has arrays, on one device.
+    """The jets of a step that are this process's: tensors as `PackedJets` has arrays, and their targets, on one device.
 
     weight: float32 (jets,); indices: int64 (jets,), which jets of the data set they are; jets_in_step: how many jets
     the step has over all processes.
@@ -133,9 +132,10 @@ class ShuffledBatches:
     def __init__(self, jets: LabeledJets, plan: BatchPlan, device: torch.device) -> None:
         plan.check_for(len(jets))
         self._jets = jets.packed
+        self._target = jets.labels.target
         self._plan = plan
         self._device = device
-        self._window_blocks = _window_blocks(self._jets, plan.window_bytes)
+        self._window_blocks = _window_blocks(self._arrays(), len(jets), plan.window_bytes)
         self._held = 0  # the window in memory; that of a data set of one window stays
 
     def steps(self, epoch: int) -> int:
@@ -171,7 +171,7 @@ class ShuffledBatches:
         own = self._plan.share.of(indices)
         jets, weights = self._jets.take(own), self._plan.weights
         weight = np.ones(len(own), np.float32) if weights is None else weights[own].astype(np.float32)
-        arrays = (jets.particles, jets.offsets, jets.jets, jets.target, weight)
+        arrays = (jets.particles, jets.offsets, jets.jets, self._target[own], weight)
         particles, offsets, features, target, weighted = (torch.from_numpy(array) for array in arrays)
         batch = Batch(particles, offsets, features, target, weighted, own, len(indices))
         # A copy from pinned memory runs beside the computation.
@@ -180,23 +180,22 @@ class ShuffledBatches:
     def _will_need(self, blocks: NDArray[np.int64]) -> None:
         stops = np.minimum(blocks + BLOCK_JETS, len(self._jets))
         will_need(self._jets.particles, self._jets.offsets[blocks], self._jets.offsets[stops])
-        for array in (self._jets.offsets, self._jets.jets, self._jets.target):
+        for array in (self._jets.offsets, self._jets.jets, self._target):
             will_need(array, blocks, stops)
 
     def _release(self) -> None:
-        for array in _arrays(self._jets):
+        for array in self._arrays():
             release(array)
 
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [self._jets.particles, self._jets.offsets, self._jets.jets, self._target]
 
-def _window_blocks(jets: PackedJets, limit: int) -> int:
+
+def _window_blocks(arrays: list[NDArray[Any]], jets: int, limit: int) -> int:
     """All blocks, if `limit` bytes hold all jets; else half of what they hold: two windows meet where one ends."""
-    size = sum(array.nbytes for array in _arrays(jets))
-    blocks = max(1, -(-len(jets) // BLOCK_JETS))
+    size = sum(array.nbytes for array in arrays)
+    blocks = max(1, -(-jets // BLOCK_JETS))
     return blocks if size <= limit else max(1, blocks * limit // (2 * size))
-
-
-def _arrays(jets: PackedJets) -> list[NDArray[Any]]:
-    return [getattr(jets, field.name) for field in fields(jets)]
 
 
 def _ahead(work: Callable[[Step], Result], steps: Iterator[Step], workers: int) -> Iterator[Result]:

@@ -40,7 +40,7 @@ def validation_loss(network: JetNetwork, jets: LabeledJets, batch_size: int, sti
     for start in range(first, last, slice_size):
         part = jets.slice(start, min(start + slice_size, last))
         outputs = torch.from_numpy(predict_outputs(network, part.packed, batch_size))
-        target = torch.tensor(part.packed.target)
+        target = torch.tensor(part.labels.target)
         total += jet_losses("absolute", outputs, target).double().sum().item()
         if not (math.isfinite(total) or len(bad.inputs) or len(bad.outputs)):
             bad = BadJets.of(target.isfinite(), outputs, np.arange(start, start + len(part)))

@@ -17,10 +17,11 @@ def some_jets(jets: int, jets_per_event: int = 1) -> LabeledJets:
     random = np.random.default_rng(5)
     particles = random.normal(0, 1, (2 * jets, len(EXTENDED.particle_features))).astype(np.float32)
     features = random.normal(0, 1, (jets, len(EXTENDED.jet_features))).astype(np.float32)
-    packed = PackedJets(particles, 2 * np.arange(jets + 1), features, random.normal(0, 0.1, jets).astype(np.float32))
+    packed = PackedJets(particles, 2 * np.arange(jets + 1), features)
+    target = random.normal(0, 0.1, jets).astype(np.float32)
     whole, real = np.ones(jets, np.int32), np.ones(jets, np.float32)
     event = (np.arange(jets) // jets_per_event).astype(np.uint64)
-    return LabeledJets(packed, JetLabels(whole, whole, event, whole, real, real, real))
+    return LabeledJets(packed, JetLabels(whole, whole, event, whole, real, real, real, target))
 
 
 def test_the_significance_is_that_of_the_paired_difference() -> None:

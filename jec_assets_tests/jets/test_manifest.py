@@ -202,7 +202,7 @@ def test_splits_load_as_they_were_written(update: Update, storage: Storage, toy_
         assert len(jets.packed) == len(jets.table) == jets.split.jets
         table = jets.table.to_dict(as_series=False)
         target = np.log(np.divide(table["genJetPt"], table["jetPt"]))
-        np.testing.assert_allclose(jets.packed.target, target, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(table["target"], target, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(np.exp(jets.packed.jets[:, 0]), table["jetPt"], rtol=1e-5)
         # Members' momenta add up to the raw jet: every particle is with its own jet.
         sums = np.add.reduceat(np.exp(jets.packed.particles[:, 0]), jets.packed.offsets[:-1])

@@ -12,7 +12,7 @@ def packed(counts: list[int]) -> PackedJets:
     particles = np.stack([jet, np.arange(len(jet), dtype=np.float32)], axis=1)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     numbers = np.arange(len(counts), dtype=np.float32)
-    return PackedJets(particles, offsets, numbers[:, None], numbers)
+    return PackedJets(particles, offsets, numbers[:, None])
 
 
 COUNTS = st.lists(st.integers(1, 6), min_size=1, max_size=20)
@@ -26,7 +26,7 @@ def test_take_gathers_each_jet_with_its_particles(counts: list[int], data: st.Da
     for place, index in enumerate(indices):
         expected = jets.particles[jets.offsets[index] : jets.offsets[index + 1]]
         np.testing.assert_array_equal(taken.particles[taken.offsets[place] : taken.offsets[place + 1]], expected)
-    np.testing.assert_array_equal(taken.target, indices)
+    np.testing.assert_array_equal(taken.jets[:, 0], indices)
 
 
 @given(COUNTS, st.integers(1, 5))
@@ -35,7 +35,7 @@ def test_slices_joined_are_the_whole(counts: list[int], step: int) -> None:
     whole = joined([jets.slice(start, start + step) for start in range(0, len(jets), step)])
     np.testing.assert_array_equal(whole.particles, jets.particles)
     np.testing.assert_array_equal(whole.offsets, jets.offsets)
-    np.testing.assert_array_equal(whole.target, jets.target)
+    np.testing.assert_array_equal(whole.jets, jets.jets)
 
 
 @given(COUNTS)

@@ -14,7 +14,7 @@ def some_jets(jets: int, particles: int = 7) -> PackedJets:
     random = np.random.default_rng(2)
     values = random.normal([3, -1, 0], [2, 0.5, 1e-3], (jets * particles, 3)).astype(np.float32)
     offsets = np.arange(jets + 1) * particles
-    return PackedJets(values, offsets, random.exponential(5, (jets, 2)).astype(np.float32), np.zeros(jets, np.float32))
+    return PackedJets(values, offsets, random.exponential(5, (jets, 2)).astype(np.float32))
 
 
 def test_center_and_scale_are_quantiles_of_each_feature() -> None:
@@ -72,6 +72,6 @@ def test_nothing_to_fit_to_is_said() -> None:
     jets = some_jets(4)
     with pytest.raises(ValueError, match="no jets"):
         Standardization.fit(jets.slice(0, 0))
-    bare = PackedJets(jets.particles[:0], np.zeros(5, np.int64), jets.jets, jets.target)
+    bare = PackedJets(jets.particles[:0], np.zeros(5, np.int64), jets.jets)
     with pytest.raises(ValueError, match="none of the 4 jets has a particle"):
         Standardization.fit(bare)

@@ -26,7 +26,7 @@ def some_jets(jets: int) -> PackedJets:
     offsets = np.concatenate([[0], np.cumsum(random.integers(1, 9, jets))])
     particles = random.normal(0.3, 1, (offsets[-1], len(PARTICLE))).astype(np.float32)
     features = random.normal(0.3, 1, (jets, len(JET))).astype(np.float32)
-    return PackedJets(particles, offsets, features, np.zeros(jets, np.float32))
+    return PackedJets(particles, offsets, features)
 
 
 def committee() -> PFNCommittee:

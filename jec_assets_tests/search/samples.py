@@ -17,10 +17,10 @@ from jec_assets.storage import Storage
 from jec_assets.training.config import Computation, Optimization
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import EpochFigures
-from jec_assets_tests.training.samples import INPUTS, SMALL_PFN, labeled, learnable_jets
+from jec_assets_tests.training.samples import INPUTS, SMALL_PFN, learnable_jets
 
 TERMS = TrainingTerms(epochs=3, batch_size=32, seed=1)
-TRAINING, VALIDATION = labeled(learnable_jets(203, seed=1)), labeled(learnable_jets(61, seed=2))
+TRAINING, VALIDATION = learnable_jets(203, seed=1), learnable_jets(61, seed=2)
 DIGESTS = InputDigests("training", "validation", "sample", "code")
 EPOCH = EpochFigures(1, 0.08, 0.07, 1e-3, 0.5, 1e4)
 

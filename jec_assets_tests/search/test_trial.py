@@ -35,8 +35,8 @@ def test_a_finished_trial_has_weights_that_give_its_loss(storage: Storage) -> No
     network, description = load_network(storage.local_file(record.weights_key))
     assert (description.family, description.feature_set) == ("pfn", "sample")
     assert description.hyperparameters == plan().hyperparameters
-    jets = VALIDATION.packed
-    loss = np.mean(np.abs(predict(network, jets) - jets.target) * (np.abs(jets.target) < 1))
+    target = VALIDATION.labels.target
+    loss = np.mean(np.abs(predict(network, VALIDATION.packed) - target) * (np.abs(target) < 1))
     assert record.validation_loss == pytest.approx(loss, rel=1e-5)
     assert record.validation_loss == min(epoch.validation_loss for epoch in record.history)
     assert record.parameters == network.parameter_count

@@ -64,7 +64,7 @@ def make_jets(jets: int, seed: int) -> PackedJets:
     inputs = NetworkInputs.of(EXTENDED)
     particles = random.normal(0.3, 1.5, (offsets[-1], inputs.particle_features)).astype(np.float32)
     features = random.normal(1.0, 4.0, (jets, inputs.jet_features)).astype(np.float32)
-    return PackedJets(particles, offsets, features, random.normal(0, 0.1, jets).astype(np.float32))
+    return PackedJets(particles, offsets, features)
 
 
 def small_network(family: str, seed: int, outputs: int = 1) -> JetNetwork:

@@ -98,4 +98,4 @@ def _jets_with(counts: list[int], seed: int) -> PackedJets:
     jets = make_jets(len(counts), seed)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     particles = random.normal(size=(offsets[-1], jets.particles.shape[1])).astype(np.float32)
-    return PackedJets(particles, offsets, jets.jets, jets.target)
+    return PackedJets(particles, offsets, jets.jets)

@@ -14,7 +14,6 @@ import torch
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import SplitJets
 from jec_assets.jets.features import EXTENDED, PAPER
-from jec_assets.jets.packed import PackedJets
 from jec_assets.jets.splits import Split
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.network import JetNetwork
@@ -39,9 +38,8 @@ def validation_for(network: JetNetwork) -> SplitJets:
     """Jets whose target is nearly what this network predicts: nobody else can be better on them."""
     jets = make_jets(200, seed=5)
     target = predict(network, jets) + np.random.default_rng(1).normal(0, 1e-3, len(jets)).astype(np.float32)
-    packed = PackedJets(jets.particles, jets.offsets, jets.jets, np.clip(target, -0.9, 0.9))
-    table = pl.DataFrame({"event_hash": np.arange(len(jets), dtype=np.uint64)})
-    return SplitJets(Split("validation", "digest", 200, 200, 200, "key", "extended"), packed, table)
+    columns = {"event_hash": np.arange(len(jets), dtype=np.uint64), "target": np.clip(target, -0.9, 0.9)}
+    return SplitJets(Split("validation", "digest", 200, 200, 200, "key", "extended"), jets, pl.DataFrame(columns))
 
 
 def candidate(network: JetNetwork, digest: str) -> Candidate:

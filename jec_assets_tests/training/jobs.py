@@ -13,10 +13,10 @@ from jec_assets.models.hyperparameters import Hyperparameters
 from jec_assets.models.saving import NetworkDescription
 from jec_assets.training.config import Optimization, TrainingConfig
 from jec_assets.training.job import TrainingJob
-from jec_assets_tests.training.samples import INPUTS, SMALL_PARTICLE_NET, SMALL_PFN, labeled, learnable_jets
+from jec_assets_tests.training.samples import INPUTS, SMALL_PARTICLE_NET, SMALL_PFN, learnable_jets
 
-TRAINING = labeled(learnable_jets(403, seed=1))
-VALIDATION = labeled(learnable_jets(101, seed=2))
+TRAINING = learnable_jets(403, seed=1)
+VALIDATION = learnable_jets(101, seed=2)
 PFN = replace(SMALL_PFN, dropout=0.0)
 # The graph of a second block would be that of the first one's output, whose last bits choose among near neighbors.
 PARTICLE_NET = replace(SMALL_PARTICLE_NET, blocks=1, dropout=0.0)

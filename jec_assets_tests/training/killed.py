@@ -20,11 +20,11 @@ from jec_assets.training.loop import train
 from jec_assets.training.result import EpochFigures
 from jec_assets.training.step import Stepper
 from jec_assets.training.tensor_tree import from_bytes, to_bytes
-from jec_assets_tests.training.samples import labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import learnable_jets, small_network
 
 KEY = "checkpoints/trial.safetensors"
-TRAINING = labeled(learnable_jets(203, seed=1))
-VALIDATION = labeled(learnable_jets(61, seed=2))
+TRAINING = learnable_jets(203, seed=1)
+VALIDATION = learnable_jets(61, seed=2)
 
 Moment = Literal["after the step", "while the checkpoint is written"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jec_assets.jets.labels import JetLabels, LabeledJets
 from jec_assets.jets.packed import PackedJets
@@ -18,7 +19,7 @@ SMALL_PARTICLE_NET = ParticleNetHyperparameters(
 )
 
 
-def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
+def learnable_jets(jets: int, seed: int = 0) -> LabeledJets:
     """Jets of 1 to 9 particles whose target follows from their features."""
     generator = np.random.default_rng(seed)
     offsets = np.concatenate([[0], np.cumsum(generator.integers(1, 10, jets))]).astype(np.int64)
@@ -26,11 +27,11 @@ def learnable_jets(jets: int, seed: int = 0) -> PackedJets:
     features = generator.normal(-3.0, 4.0, (jets, 2)).astype(np.float32)
     sums = np.add.reduceat(particles[:, 2] - 5.0, offsets[:-1])
     target = np.tanh(0.1 * sums + 0.05 * (features[:, 1] + 3.0)).astype(np.float32)
-    return PackedJets(particles, offsets, features, target)
+    return labeled(PackedJets(particles, offsets, features), target)
 
 
-def labeled(jets: PackedJets) -> LabeledJets:
-    """The jets with labels: two jets an event, all flavors, gen pT and eta of a falling spectrum."""
+def labeled(jets: PackedJets, target: NDArray[np.float32]) -> LabeledJets:
+    """The jets with labels: that target, two jets an event, all flavors, gen pT and eta of a falling spectrum."""
     generator = np.random.default_rng(len(jets))
     number = np.arange(len(jets))
     ids = (np.ones(len(jets), np.int32), np.ones(len(jets), np.int32), (number // 2).astype(np.uint64))
@@ -40,7 +41,7 @@ def labeled(jets: PackedJets) -> LabeledJets:
         generator.uniform(-2.5, 2.5, len(jets)),
         generator.uniform(0.1, 1, len(jets)),
     )
-    return LabeledJets(jets, JetLabels(*ids, flavor, *(values.astype(np.float32) for values in numbers)))
+    return LabeledJets(jets, JetLabels(*ids, flavor, *(values.astype(np.float32) for values in numbers), target))
 
 
 def small_network(seed: int = 0, hyperparameters: Hyperparameters = SMALL_PFN, outputs: int = 1) -> JetNetwork:

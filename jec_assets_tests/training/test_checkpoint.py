@@ -14,7 +14,7 @@ from jec_assets.training.config import Checkpointing, Optimization, TrainingConf
 from jec_assets.training.loop import train
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import TrainingResult
-from jec_assets_tests.training.samples import labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import learnable_jets, small_network
 
 KEY = "trials/pfn/checkpoints/abc.safetensors"
 CONFIG = TrainingConfig(Optimization("Adam", 0.01), epochs=3, batch_size=32, seed=3)
@@ -31,7 +31,7 @@ class InterruptedTrainingError(Exception):
 
 def trained(config: TrainingConfig, network: JetNetwork | None = None) -> tuple[list[Progress], TrainingResult]:
     heard: list[Progress] = []
-    jets = labeled(learnable_jets(203, seed=1))
+    jets = learnable_jets(203, seed=1)
     result = train(network or small_network(), jets, jets, config, heard.append)
     return heard, result
 

@@ -96,7 +96,7 @@ def test_two_processes_train_a_particle_net_as_one_does(tmp_path: Path) -> None:
     for name in ("training_loss", "gradient_norm"):
         assert figures(result, name) == pytest.approx(figures(alone, name), rel=1e-5), name
     prediction = torch.from_numpy(predict(load_network(job.network_file)[0], VALIDATION.packed))
-    loss = calibration_loss(prediction, torch.tensor(VALIDATION.packed.target))
+    loss = calibration_loss(prediction, torch.tensor(VALIDATION.labels.target))
     assert result.best_validation_loss == pytest.approx(loss.item(), rel=1e-5)
 
 

@@ -15,7 +15,7 @@ from jec_assets.training.config import Checkpointing, Optimization, TrainingConf
 from jec_assets.training.faults import BrokenJetsError, TrainingDivergedError
 from jec_assets.training.loop import train
 from jec_assets_tests.models.group_of_two import group_of_two
-from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, SMALL_PFN, labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, SMALL_PFN, learnable_jets, small_network
 
 CONFIG = TrainingConfig(Optimization("Adam", 0.01), epochs=2, batch_size=32, seed=3)
 BROKEN = 77
@@ -23,19 +23,19 @@ BROKEN = 77
 
 def jets(number: int = 203, broken: str = "nothing", bad: tuple[int, ...] = (BROKEN,)) -> LabeledJets:
     """Jets of run 5, each its own event; some of them with a NaN somewhere."""
-    some = labeled(learnable_jets(number, seed=1))
-    packed = replace(
-        some.packed, **{name: getattr(some.packed, name).copy() for name in ("particles", "jets", "target")}
-    )
+    some = learnable_jets(number, seed=1)
+    packed = replace(some.packed, particles=some.packed.particles.copy(), jets=some.packed.jets.copy())
+    target = some.labels.target.copy()
     for jet in bad:
         if broken == "particles":
             packed.particles[packed.offsets[jet + 1] - 1, 2] = np.nan
         elif broken == "jets":
             packed.jets[jet, 1] = np.inf
         elif broken == "target":
-            packed.target[jet] = np.nan
+            target[jet] = np.nan
     number_of = np.arange(number)
-    labels = replace(some.labels, run=np.full_like(some.labels.run, 5), event=number_of.astype(np.uint64))
+    ids = {"run": np.full_like(some.labels.run, 5), "event": number_of.astype(np.uint64)}
+    labels = replace(some.labels, target=target, **ids)
     return replace(some, packed=packed, labels=labels)
 
 

@@ -21,7 +21,7 @@ from jec_assets.training.loader import Batch, BatchPlan, BatchPlanError, Share, 
 from jec_assets_tests.training.samples import labeled, learnable_jets
 
 CPU = torch.device("cpu")
-JETS = labeled(learnable_jets(1500))
+JETS = learnable_jets(1500)
 TENSORS = ("particles", "offsets", "jets", "target", "weight")
 # Of 140 kB: windows of one or two blocks of 256 jets.
 SMALL_WINDOW = 70_000
@@ -53,7 +53,7 @@ def test_a_batch_is_what_a_plain_loop_gathers(window_bytes: int, workers: int) -
         assert np.array_equal(batch.particles.numpy(), np.concatenate(chosen))
         assert batch.offsets.tolist() == [0, *np.cumsum([len(part) for part in chosen])]
         assert np.array_equal(batch.jets.numpy(), JETS.packed.jets[batch.indices])
-        assert np.array_equal(batch.target.numpy(), JETS.packed.target[batch.indices])
+        assert np.array_equal(batch.target.numpy(), JETS.labels.target[batch.indices])
         assert np.array_equal(batch.weight.numpy(), weights[batch.indices].astype(np.float32))
         assert batch.jets_in_step == len(batch) == len(batch.target)
         assert batch.offsets.dtype == torch.int64
@@ -107,11 +107,11 @@ def test_jets_without_constituents_are_batched_like_others() -> None:
     offsets = np.concatenate([[0], np.cumsum(counts)])
     number = np.arange(5, dtype=np.float32)
     particles = np.arange(10, dtype=np.float32).reshape(5, 2)
-    jets = labeled(PackedJets(particles, offsets, number[:, None], number))
+    jets = labeled(PackedJets(particles, offsets, number[:, None]), number)
     for batch in epoch_of(jets, BatchPlan(2, seed=3)):
         assert torch.diff(batch.offsets).tolist() == counts[batch.indices].tolist()
         assert batch.offsets[-1] == len(batch.particles)
-    bare = labeled(PackedJets(particles[:0], np.zeros(6, np.int64), number[:, None], number))
+    bare = labeled(PackedJets(particles[:0], np.zeros(6, np.int64), number[:, None]), number)
     assert [tuple(batch.particles.shape) for batch in epoch_of(bare, BatchPlan(5, seed=0))] == [(0, 2)]
 
 

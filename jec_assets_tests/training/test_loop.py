@@ -28,8 +28,8 @@ from jec_assets.training.progress import Progress
 from jec_assets.training.result import TrainingResult
 from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, SMALL_PFN, labeled, learnable_jets, small_network
 
-TRAINING = labeled(learnable_jets(403, seed=1))
-VALIDATION = labeled(learnable_jets(101, seed=2))
+TRAINING = learnable_jets(403, seed=1)
+VALIDATION = learnable_jets(101, seed=2)
 CONFIG = TrainingConfig(Optimization("Adam", 0.01), epochs=5, batch_size=32, seed=3)
 
 
@@ -44,7 +44,7 @@ def trained(config: TrainingConfig, hyperparameters: Hyperparameters = SMALL_PFN
 
 def validation_loss(network: JetNetwork) -> float:
     prediction = torch.from_numpy(predict(network, VALIDATION.packed))
-    return calibration_loss(prediction, torch.tensor(VALIDATION.packed.target)).item()
+    return calibration_loss(prediction, torch.tensor(VALIDATION.labels.target)).item()
 
 
 def same_weights(first: JetNetwork, second: JetNetwork) -> bool:
@@ -55,7 +55,7 @@ def same_weights(first: JetNetwork, second: JetNetwork) -> bool:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_learns(optimizer: str) -> None:
     _, result = trained(replace(CONFIG, optimization=Optimization(optimizer, 0.01), epochs=20))
-    standard = calibration_loss(torch.zeros(101), torch.tensor(VALIDATION.packed.target)).item()
+    standard = calibration_loss(torch.zeros(101), torch.tensor(VALIDATION.labels.target)).item()
     assert result.best_validation_loss < 0.75 * standard
     assert result.history[-1].training_loss < result.history[0].training_loss
 
@@ -84,7 +84,7 @@ def test_equal_seeds_give_bit_equal_weights(hyperparameters: Hyperparameters) ->
 @pytest.mark.parametrize("hyperparameters", [SMALL_PFN, SMALL_PARTICLE_NET])
 def test_jets_of_one_particle_can_be_trained_on(hyperparameters: Hyperparameters) -> None:
     jets = TRAINING.packed
-    lone = labeled(PackedJets(jets.particles[:3], np.arange(4), jets.jets[:3], jets.target[:3]))
+    lone = labeled(PackedJets(jets.particles[:3], np.arange(4), jets.jets[:3]), TRAINING.labels.target[:3])
     result = train(small_network(hyperparameters=hyperparameters), lone, lone, replace(CONFIG, batch_size=2), silent)
     assert all(np.isfinite(figures.gradient_norm) for figures in result.history)
 
@@ -135,7 +135,7 @@ def test_threads_and_random_numbers_are_left_as_they_were() -> None:
 
 @pytest.mark.parametrize(("jets", "validation_jets"), [(1, 9), (0, 9), (9, 0)])
 def test_too_few_jets_are_refused(jets: int, validation_jets: int) -> None:
-    few, some = labeled(learnable_jets(9)).slice(0, jets), labeled(learnable_jets(9)).slice(0, validation_jets)
+    few, some = learnable_jets(9).slice(0, jets), learnable_jets(9).slice(0, validation_jets)
     with pytest.raises(TooFewJetsError, match=f"got {jets} and {validation_jets}: add files or loosen the selection"):
         train(small_network(), few, some, CONFIG, silent)
 
@@ -147,12 +147,12 @@ def test_a_network_with_other_outputs_than_its_loss_is_refused() -> None:
 
 def test_the_last_uneven_batch_counts() -> None:
     """Training on jets whose targets carry no loss leaves the weights alone; one jet more moves them."""
-    silent_jets = np.full_like(TRAINING.packed.target, 2.0)
+    silent_jets = np.full_like(TRAINING.labels.target, 2.0)
     one_speaks = silent_jets.copy()
     one_speaks[-1] = 0.5
     for target, moved in ((silent_jets, False), (one_speaks, True)):
         network = small_network()
-        jets = replace(TRAINING, packed=replace(TRAINING.packed, target=target))
+        jets = replace(TRAINING, labels=replace(TRAINING.labels, target=target))
         train(network, jets, VALIDATION, replace(CONFIG, epochs=1), silent)
         before = dict(small_network().named_parameters())
         assert any(not torch.equal(weight, before[name]) for name, weight in network.named_parameters()) is moved
@@ -169,12 +169,13 @@ def test_trials_are_ranked_by_the_predictions_absolute_error_whatever_they_minim
 def test_quantiles_enclose_their_share_of_jets() -> None:
     jets = learnable_jets(4000, seed=5)
     noise = np.random.default_rng(0).normal(0, 0.1, 4000).astype(np.float32)
-    noisy = labeled(replace(jets, target=(0.3 * jets.target + noise).clip(-0.9, 0.9)))
+    target = (0.3 * jets.labels.target + noise).clip(-0.9, 0.9)
+    noisy = labeled(jets.packed, target)
     network = small_network(outputs=3)
     plan = Optimization("Adam", 0.01, schedule="one_cycle")
     train(network, noisy, noisy, replace(CONFIG, optimization=plan, loss="quantile", batch_size=128), silent)
     median, low, high = predict_outputs(network, noisy.packed).T
-    shares = [np.mean(noisy.packed.target < level) for level in (low, median, high)]
+    shares = [np.mean(target < level) for level in (low, median, high)]
     assert shares == pytest.approx([0.16, 0.5, 0.84], abs=0.05)
     assert (low <= median).all()
     assert (median <= high).all()
@@ -256,7 +257,7 @@ def test_jets_without_constituents_can_be_trained_on(hyperparameters: Hyperparam
     offsets = np.concatenate([[0], np.cumsum(counts)])
     particles = TRAINING.packed.particles[: offsets[-1]]
     # Batches of two bring some without any particle.
-    jets = PackedJets(particles, offsets, TRAINING.packed.jets[:64], TRAINING.packed.target[:64])
+    jets = labeled(PackedJets(particles, offsets, TRAINING.packed.jets[:64]), TRAINING.labels.target[:64])
     network = small_network(hyperparameters=hyperparameters)
-    result = train(network, labeled(jets), VALIDATION, replace(CONFIG, batch_size=2), silent)
+    result = train(network, jets, VALIDATION, replace(CONFIG, batch_size=2), silent)
     assert np.isfinite([figures.training_loss for figures in result.history]).all()

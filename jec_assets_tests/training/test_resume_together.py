@@ -12,9 +12,9 @@ from jec_assets.training.config import Checkpointing, Optimization, TrainingConf
 from jec_assets.training.loop import train
 from jec_assets.training.step import Stepper
 from jec_assets_tests.models.group_of_two import group_of_two
-from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import SMALL_PARTICLE_NET, learnable_jets, small_network
 
-TRAINING, VALIDATION = labeled(learnable_jets(203, seed=1)), labeled(learnable_jets(61, seed=2))
+TRAINING, VALIDATION = learnable_jets(203, seed=1), learnable_jets(61, seed=2)
 PLAN = Optimization("Ranger", 0.01, schedule="cosine", average_decay=0.9)
 CONFIG = TrainingConfig(PLAN, epochs=3, batch_size=32, seed=3)
 

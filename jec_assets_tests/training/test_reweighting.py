@@ -28,7 +28,8 @@ def falling(jets: int, seed: int = 1) -> JetLabels:
     # Jets of low pT stand for many, as in a sample that was generated flat in pT.
     event_weight = random.uniform(0.5, 1.5, jets) * (30 / gen_pt) ** 2
     ids = (np.ones(jets, np.int32), np.ones(jets, np.int32), np.arange(jets, dtype=np.uint64))
-    return JetLabels(*ids, flavor, *(values.astype(np.float32) for values in (gen_pt, gen_eta, event_weight)))
+    target = np.zeros(jets)
+    return JetLabels(*ids, flavor, *(values.astype(np.float32) for values in (gen_pt, gen_eta, event_weight, target)))
 
 
 def contents(labels: JetLabels, weights: np.ndarray | None = None) -> np.ndarray:
@@ -67,7 +68,7 @@ def test_drawn_jets_are_flat_within_statistics_in_each_flavor() -> None:
     chosen = probabilities(labels, SPECTRUM)
     assert chosen.max() == 1
     number = np.arange(len(labels), dtype=np.float32)
-    jets = LabeledJets(PackedJets(number[:, None], np.arange(len(labels) + 1), number[:, None], number), labels)
+    jets = LabeledJets(PackedJets(number[:, None], np.arange(len(labels) + 1), number[:, None]), labels)
     batches = ShuffledBatches(jets, BatchPlan(1000, seed=3, sampling=chosen), torch.device("cpu"))
     first, second = (np.concatenate([batch.indices for batch in batches.epoch(epoch)]) for epoch in (1, 2))
     assert not np.array_equal(np.sort(first), np.sort(second))

@@ -11,9 +11,9 @@ from jec_assets.training.loop import train
 from jec_assets.training.result import TrainingResult
 from jec_assets.training.scalars import open_curves
 from jec_assets_tests.training.killed import KEY, Killing, run_killed
-from jec_assets_tests.training.samples import SMALL_PFN, labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import SMALL_PFN, learnable_jets, small_network
 
-JETS = labeled(learnable_jets(203, seed=1))
+JETS = learnable_jets(203, seed=1)
 CONFIG = TrainingConfig(Optimization("Adam", 0.01), epochs=3, batch_size=32, seed=3)
 
 

@@ -11,9 +11,9 @@ from jec_assets.training.config import WEIGHTINGS, Optimization, TrainingConfig,
 from jec_assets.training.loop import train
 from jec_assets.training.reweighting import FlatSpectrum, ReweightingError, loss_weights, probabilities
 from jec_assets.training.weighting import batch_plan, event_weights
-from jec_assets_tests.training.samples import labeled, learnable_jets, small_network
+from jec_assets_tests.training.samples import learnable_jets, small_network
 
-JETS = labeled(learnable_jets(403, seed=1))
+JETS = learnable_jets(403, seed=1)
 CONFIG = TrainingConfig(Optimization("Adam", 0.01), epochs=2, batch_size=32, seed=3)
 
 
@@ -36,12 +36,12 @@ def test_plans_hold_what_their_names_say() -> None:
 def test_jets_of_weight_zero_do_not_train() -> None:
     """Their targets may be anything."""
     weights = np.where(np.arange(403) < 200, 0, 1)
-    other = JETS.packed.target.copy()
+    other = JETS.labels.target.copy()
     other[:200] = 0.77
     config, ends = replace(CONFIG, weighting="event_weights"), []
-    for target in (JETS.packed.target, other):
+    for target in (JETS.labels.target, other):
         network, jets = small_network(), with_event_weights(weights)
-        train(network, replace(jets, packed=replace(jets.packed, target=target)), JETS, config, lambda _: None)
+        train(network, replace(jets, labels=replace(jets.labels, target=target)), JETS, config, lambda _: None)
         ends.append(network.state_dict())
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
 
