@@ -50,13 +50,20 @@ def correctionlib_json(correction: StandardCorrection, provenance: Provenance) -
     content = schemav2.CorrectionSet(
         schema_version=2,
         description=(
-            f"Standard jet energy correction {correction.version} for anti-kT jets, R = 0.4. "
-            + json.dumps({"digest": correction.digest, **asdict(provenance)}, sort_keys=True)
+            f"Standard jet energy correction {correction.version} for anti-kT jets, R = 0.4, derived from simulated "
+            f"jets with particle-level pT >= {correction.valid_from:g} GeV; below, the response is held constant. "
+            "Data, as opposed to simulation, still need the residual correction. " + _details(correction, provenance)
         ),
         corrections=[_offset(correction), _response(correction)],
         compound_corrections=[_compound()],
     )
     return content.model_dump_json(exclude_unset=True, indent=1) + "\n"
+
+
+def _details(correction: StandardCorrection, provenance: Provenance) -> str:
+    """What a program may want to know, as JSON."""
+    tables = {"digest": correction.digest, "valid_from_gen_pt": correction.valid_from}
+    return json.dumps({**tables, **asdict(provenance)}, sort_keys=True)
 
 
 def _offset(correction: StandardCorrection) -> schemav2.Correction:
@@ -85,7 +92,10 @@ def _response(correction: StandardCorrection) -> schemav2.Correction:
 
     return schemav2.Correction(
         name=RESPONSE,
-        description="L2L3: 1 / median response at the offset-corrected pT, linear in log pT between tabulated points",
+        description=(
+            "L2L3: 1 / median response at the offset-corrected pT, linear in log pT between tabulated points, held "
+            "constant below the first and above the last"
+        ),
         version=_REVISION,
         inputs=[_variable(name) for name in ("JetPt", "JetEta")],
         output=_factor(),

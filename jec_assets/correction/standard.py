@@ -7,7 +7,7 @@ It has the levels of the CMS correction (JINST 12 (2017) P02014, Sections 4 and 
 
 - L1, the offset of pileup: pT,1 = c1 pT,raw with c1 = max(1 - k(|eta|) rho A / pT,raw, 1e-4)
 - L2L3, the response of the detector: pT = c23(|eta|, pT,1) pT,1, where c23 is tabulated at some pT,1 in each bin of
-  |eta|, linear in log pT,1 between them, and constant beyond the first and the last
+  |eta|, linear in log pT,1 between them, and held constant beyond the first and the last
 
 Momenta in GeV, densities rho in GeV per unit of area, areas A in units of eta times radians.
 """
@@ -15,7 +15,7 @@ Momenta in GeV, densities rho in GeV per unit of area, areas A in units of eta t
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class ResponseCurve:
         """c23 at offset-corrected transverse momenta (jets,)."""
         return np.interp(np.log(pt), np.log(self.pts), self.factors)
 
+    def covers(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where c23 is interpolated rather than held constant, bool (jets,)."""
+        return (pt >= self.pts[0]) & (pt <= self.pts[-1])
+
 
 @dataclass(frozen=True)
 class StandardCorrection:
@@ -54,12 +58,14 @@ class StandardCorrection:
 
     offset_edges: |eta|, (regions + 1,), from 0; offset_slopes: k, (regions,)
     response_edges: |eta|, (bins + 1,), from 0; response: one curve a bin
+    valid_from: GeV, the particle-level pT from which on it was derived
     """
 
     offset_edges: tuple[float, ...]
     offset_slopes: tuple[float, ...]
     response_edges: tuple[float, ...]
     response: tuple[ResponseCurve, ...]
+    valid_from: float
 
     def __post_init__(self) -> None:
         _check_edges("offset", self.offset_edges, len(self.offset_slopes))
@@ -67,10 +73,29 @@ class StandardCorrection:
         if not np.all(np.isfinite(self.offset_slopes)):
             raise CorrectionError(f"the slopes of the offset must be numbers: {self.offset_slopes}")
 
+    @classmethod
+    def from_tables(cls, tables: dict[str, Any]) -> StandardCorrection:
+        """The correction whose `tables` these are, read back from JSON; `CorrectionError` where they make no sense."""
+        try:
+            return cls(
+                tuple(tables["offset_edges"]),
+                tuple(tables["offset_slopes"]),
+                tuple(tables["response_edges"]),
+                tuple(ResponseCurve(tuple(curve["pts"]), tuple(curve["factors"])) for curve in tables["response"]),
+                tables["valid_from"],
+            )
+        except KeyError as fault:
+            raise CorrectionError(f"the tables of a standard correction lack {fault}: derive it again") from fault
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """Everything it is made of, ready for JSON, which keeps every number to its last bit."""
+        return asdict(self)
+
     @property
     def digest(self) -> str:
         """Digest of the tables: two corrections with the same digest give every jet the same factor."""
-        return digest_of(asdict(self))
+        return digest_of(self.tables)
 
     @property
     def version(self) -> str:
@@ -82,6 +107,16 @@ class StandardCorrection:
         raw, abs_eta = np.asarray(raw_pt, np.float64), np.abs(np.asarray(eta, np.float64))
         offset = self.offset_factor(raw, abs_eta, np.asarray(rho, np.float64), np.asarray(area, np.float64))
         return offset * self.response_factor(offset * raw, abs_eta)
+
+    def covers(self, raw_pt: ArrayLike, eta: ArrayLike, rho: ArrayLike, area: ArrayLike) -> NDArray[np.bool_]:
+        """Which jets lie where the response was measured; the factor of the others is extrapolated. bool (jets,)"""
+        raw, abs_eta = np.asarray(raw_pt, np.float64), np.abs(np.asarray(eta, np.float64))
+        pt = raw * self.offset_factor(raw, abs_eta, np.asarray(rho, np.float64), np.asarray(area, np.float64))
+        bins = bin_of(abs_eta, self.response_edges)
+        covered = np.zeros(len(pt), np.bool_)
+        for index, curve in enumerate(self.response):
+            covered |= (bins == index) & curve.covers(pt)
+        return covered
 
     def offset_factor(
         self,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from jec_assets.correction import CorrectionError, StandardCorrection
 from jec_assets.correction.standard import SMALLEST_OFFSET_FACTOR, ResponseCurve
 
 CURVE = ResponseCurve((30.0, 100.0, 1000.0), (1.2, 1.1, 1.05))
-CORRECTION = StandardCorrection((0, 1.3, 5.2), (0.4, 0.5), (0, 2.0), (CURVE,))
+CORRECTION = StandardCorrection((0, 1.3, 5.2), (0.4, 0.5), (0, 2.0), (CURVE,), 30.0)
 
 
 @given(st.floats(1, 1e4))
@@ -47,10 +48,29 @@ def test_an_offset_larger_than_the_jet_leaves_a_little() -> None:
 
 
 def test_the_digest_is_that_of_the_numbers() -> None:
-    same = StandardCorrection((0, 1.3, 5.2), (0.4, 0.5), (0, 2.0), (ResponseCurve(CURVE.pts, CURVE.factors),))
+    same = StandardCorrection((0, 1.3, 5.2), (0.4, 0.5), (0, 2.0), (ResponseCurve(CURVE.pts, CURVE.factors),), 30.0)
     other = dataclasses.replace(CORRECTION, offset_slopes=(0.4, 0.51))
     assert same.digest == CORRECTION.digest != other.digest
     assert CORRECTION.digest.startswith(CORRECTION.version)
+
+
+def test_tables_come_back_from_json_to_the_last_bit() -> None:
+    exact = dataclasses.replace(CORRECTION, offset_slopes=(0.1 + 0.2, 1 / 3))
+    assert StandardCorrection.from_tables(json.loads(json.dumps(exact.tables))) == exact
+
+
+@pytest.mark.parametrize("missing", ["response", "valid_from"])
+def test_tables_that_lack_something_are_refused(missing: str) -> None:
+    tables = {name: table for name, table in CORRECTION.tables.items() if name != missing}
+    with pytest.raises(CorrectionError, match=f"{missing}.*derive it again"):
+        StandardCorrection.from_tables(tables)
+
+
+def test_jets_beyond_the_curve_are_told_from_those_that_it_covers() -> None:
+    offset = 0.4 * 20 * 0.5
+    raw = np.array([29.9, 30.0, 1000.0, 1000.1]) + offset
+    covered = CORRECTION.covers(raw, np.full(4, -0.3), np.full(4, 20.0), np.full(4, 0.5))
+    assert covered.tolist() == [False, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -72,9 +92,9 @@ def test_senseless_curves_are_refused(pts: tuple[float, ...], factors: tuple[flo
 @pytest.mark.parametrize("edges", [(0.1, 5.2), (0.0, 5.2, 3.0), (0.0,)])
 def test_senseless_edges_are_refused(edges: tuple[float, ...]) -> None:
     with pytest.raises(CorrectionError, match="edges of the offset"):
-        StandardCorrection(edges, (0.4,), (0.0, 2.0), (CURVE,))
+        StandardCorrection(edges, (0.4,), (0.0, 2.0), (CURVE,), 30.0)
 
 
 def test_an_offset_that_is_no_number_is_refused() -> None:
     with pytest.raises(CorrectionError, match="slopes"):
-        StandardCorrection((0.0, 5.2), (float("inf"),), (0.0, 2.0), (CURVE,))
+        StandardCorrection((0.0, 5.2), (float("inf"),), (0.0, 2.0), (CURVE,), 30.0)

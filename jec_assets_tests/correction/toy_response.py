@@ -16,10 +16,13 @@ def true_response(gen_pt: NDArray[np.float64], eta: NDArray[np.float64]) -> NDAr
     return (0.80 + 0.03 * np.log10(gen_pt)) * np.where(np.abs(eta) < 1.3, 1.0, 0.9)
 
 
-def toy_matched_jets(count: int, seed: int = 0) -> MatchedJets:
-    """Matched jets, pT from 20 GeV to 3 TeV, flat in log pT."""
+def toy_matched_jets(count: int, seed: int = 0, falls_with: float = 0.0) -> MatchedJets:
+    """Matched jets, pT from 20 GeV to 3 TeV; their number falls with a power of pT per interval of log pT."""
     rng = np.random.default_rng(seed)
-    gen_pt = np.exp(rng.uniform(np.log(20), np.log(3000), count))
+    quantile = rng.uniform(0, 1, count)
+    gen_pt = 20 * 150**quantile
+    if falls_with:
+        gen_pt = 20 * (1 - quantile * (1 - 150**-falls_with)) ** (-1 / falls_with)
     eta = rng.uniform(-3.5, 3.5, count)
     rho, area = rng.uniform(2, 25, count), rng.normal(0.5, 0.03, count)
     smear = 1 + RESOLUTION * rng.standard_normal(count)

@@ -35,5 +35,5 @@ def collisions(generated: GeneratedEvents, pool: PileupPool) -> Collisions:
 def correction() -> StandardCorrection:
     """About what the detector needs."""
     return StandardCorrection(
-        (0, 5.2), (0.5,), (0, 2.5, 5.2), (ResponseCurve((30,), (1.1,)), ResponseCurve((30,), (1.4,)))
+        (0, 5.2), (0.5,), (0, 2.5, 5.2), (ResponseCurve((30,), (1.1,)), ResponseCurve((30,), (1.4,))), 30.0
     )
