@@ -92,13 +92,27 @@ def publish_split(storage: Storage, name: SplitName, max_jets: int | None) -> Sp
     """
     manifest = Manifest.load(storage)
     available = rows_of_split(load_index(storage, manifest.index_key), name)
+    return _publish(storage, manifest, name, available, max_jets)
+
+
+def publish_all_to_test(storage: Storage, max_jets: int | None) -> Split:
+    """Publish all the current filtered jets as test jets: those of a source that no network learns from.
+
+    Raises what `publish_split` does.
+    """
+    manifest = Manifest.load(storage)
+    return _publish(storage, manifest, "test", load_index(storage, manifest.index_key), max_jets)
+
+
+def _publish(
+    storage: Storage, manifest: Manifest, name: SplitName, available: pl.DataFrame, max_jets: int | None
+) -> Split:
     rows = first_by_hash(available, max_jets)
     if len(rows) < MINIMUM_JETS:
         if len(available) >= MINIMUM_JETS:
             cause, remedy = f"the {len(available)} there are, capped at {max_jets}", f"raise {CAP_SETTINGS[name]}"
         else:
-            cause = f"the {manifest.jets} that were kept"
-            remedy = "give more files in JEC_SOURCE or loosen the selection"
+            cause, remedy = f"the {manifest.jets} that were kept", "give more files or loosen the selection"
         raise SplitTooSmallError(f"{name} has {len(rows)} jets of {cause}, and needs {MINIMUM_JETS}: {remedy}")
     artifact = publish_index(storage, f"splits/{name}", rows)
     digest = digest_of_rows(rows, manifest.digests, manifest.feature_set)
