@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jec_assets.jets.quark_gluon import CHARGED, Constituents, quark_gluon
 from jec_assets.simulation.particles import wrap
 
 if TYPE_CHECKING:
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
 
 Columns = dict[str, "NDArray[Any]"]
 
-_CHARGED = (11, 13, 211)
 _NEUTRAL_HADRONS = (130, 1)
 _PHOTONS = (22, 2)
 _TRACKER_ETA = 2.4  # where identification looks at charged particles
-QUALITY_ASSOCIATION = 2  # least fromPV of a charged candidate in quark-gluon variables
-QUALITY_NEUTRAL_PT = 1.0  # GeV, least pT of a neutral one
 NOT_COMPUTED = -1.0
 
 
@@ -57,7 +55,7 @@ def shapes(candidates: Candidates, jets: Jets) -> Columns:
 
 def _multiplicities(members: _Members) -> Columns:
     pdg = np.abs(members.candidates.pdg)
-    charged = np.isin(pdg, _CHARGED)
+    charged = np.isin(pdg, CHARGED)
     return {
         "jetChargedHadronMult": members.count(pdg == 211),
         "jetNeutralHadronMult": members.count(np.isin(pdg, _NEUTRAL_HADRONS)),
@@ -78,7 +76,7 @@ def _identification(members: _Members, jets: Jets) -> Columns:
         return members.sum(energy * np.isin(pdg, kinds)) / total
 
     neutral_hadrons, photons = fraction(*_NEUTRAL_HADRONS), fraction(*_PHOTONS)
-    charged = members.count(np.isin(pdg, _CHARGED)) > 0
+    charged = members.count(np.isin(pdg, CHARGED)) > 0
     in_tracker = (fraction(211) > 0) & charged & (fraction(11) < 0.99)
     sound = (in_tracker | (np.abs(jets.eta) > _TRACKER_ETA)) & (jets.counts > 1)
     return {
@@ -103,30 +101,15 @@ def _rapidity(pt: NDArray[np.floating], eta: NDArray[np.floating], mass: NDArray
 
 
 def _quark_gluon(members: _Members) -> Columns:
-    """Multiplicity, pT D and minor axis of the constituents that pass quality cuts (CMS-PAS-JME-13-002, Section 3).
-
-    pT D = sqrt(sum pT^2) / sum pT; sigma_2^2 is the smaller eigenvalue of the covariance of (eta, phi), weighted with
-    pT^2.
-    """
     candidates = members.candidates
-    charged = np.isin(np.abs(candidates.pdg), _CHARGED)
-    good = np.where(charged, candidates.from_pv >= QUALITY_ASSOCIATION, candidates.pt > QUALITY_NEUTRAL_PT)
-    pt = np.where(good, candidates.pt, 0).astype(np.float64)
-    squared = members.sum(pt**2)
-    norm = np.maximum(squared, 1e-12)
-
-    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return members.sum(pt**2 * values) / norm
-
-    eta, phi = members.delta_eta, members.delta_phi
-    mean_eta, mean_phi = mean(eta), mean(phi)
-    var_eta, var_phi = mean(eta**2) - mean_eta**2, mean(phi**2) - mean_phi**2
-    covariance = mean(eta * phi) - mean_eta * mean_phi
-    minor = 0.5 * (var_eta + var_phi - np.hypot(var_eta - var_phi, 2 * covariance))
-    return {
-        "QG_ptD": (np.sqrt(squared) / np.maximum(members.sum(pt), 1e-6)).astype(np.float32),
-        "QG_axis2": np.sqrt(np.maximum(minor, 0)).astype(np.float32),
-        "QG_mult": members.count(good),
-        # CMS trains its likelihood on samples of its own; like there, -1 says that it was not computed.
-        "jetQGl": np.full(members.jets, NOT_COMPUTED, np.float32),
-    }
+    constituents = Constituents(
+        members.jet,
+        members.jets,
+        candidates.pt,
+        members.delta_eta,
+        members.delta_phi,
+        candidates.pdg,
+        candidates.from_pv,
+    )
+    # CMS trains its likelihood on samples of its own; like there, -1 says that it was not computed.
+    return {**quark_gluon(constituents), "jetQGl": np.full(members.jets, NOT_COMPUTED, np.float32)}
