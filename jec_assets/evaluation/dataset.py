@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, REGIONS, UNKNOWN_FLAVOR, Interval
+from jec_assets.jets.training_range import TrainingRange
 from jec_assets.training.config import MAX_ABS_TARGET
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ class TargetSummary:
     lower_quartile: float | None
     median: float | None
     upper_quartile: float | None
+
+
+@dataclass(frozen=True)
+class OutsideRange:
+    """How many of so many jets lie outside the training jets' range: in each criterion of it, and in any of them."""
+
+    jets: int
+    by_criterion: dict[str, int]
+    any: int
 
 
 def counts(splits: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -68,6 +78,28 @@ def target_summary(table: pl.DataFrame) -> TargetSummary:
         return TargetSummary(0, 0, None, None, None)
     low, median, high = (float(value) for value in np.quantile(target, (0.25, 0.5, 0.75)))
     return TargetSummary(len(target), without_loss, low, median, high)
+
+
+def outside_training_range(training: pl.DataFrame, table: pl.DataFrame) -> OutsideRange | None:
+    """How many jets of a table lie outside the range of the training jets, None without training jets.
+
+    Columns jetPt (GeV), jetEta, constituents; criteria are named as the fields of `TrainingRange`.
+    """
+    if training.is_empty():
+        return None
+    seen = TrainingRange.of(training)
+    values = {
+        "pt": table["jetPt"].to_numpy(),
+        "abs_eta": table["jetEta"].abs().to_numpy(),
+        "constituents": table["constituents"].to_numpy(),
+    }
+    ranges = {"pt": seen.pt, "abs_eta": seen.abs_eta, "constituents": seen.constituents}
+    by_criterion = {
+        name: int(np.count_nonzero((values[name] < low) | (values[name] > high)))
+        for name, (low, high) in ranges.items()
+    }
+    outside = seen.outside(values["pt"], values["abs_eta"], values["constituents"])
+    return OutsideRange(len(table), by_criterion, int(np.count_nonzero(outside)))
 
 
 def gen_kinematics_histogram(table: pl.DataFrame) -> Hist[Any]:

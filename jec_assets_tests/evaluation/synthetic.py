@@ -37,4 +37,4 @@ def calibrated_table(jets: int = 4000, seed: int = 1) -> pl.DataFrame:
             "log_factor_pfn": (-0.5 * shift - 0.1 * noise).astype(np.float32),
             "log_factor_particle_net": (-shift - 0.2 * noise).astype(np.float32),
         }
-    )
+    ).with_columns((0.8 * pl.col("Pileup_nPU")).floor().cast(pl.Int32).alias("PV_npvsGood"))

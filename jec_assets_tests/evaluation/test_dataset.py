@@ -5,9 +5,11 @@ import polars as pl
 import pytest
 
 from jec_assets.evaluation.dataset import (
+    OutsideRange,
     TargetSummary,
     counts,
     gen_kinematics_histogram,
+    outside_training_range,
     target_histogram,
     target_summary,
 )
@@ -44,3 +46,16 @@ def test_histograms_hold_every_jet():
     assert kinematics.axes.name == ("gen_pt", "abs_gen_eta")
     assert kinematics.sum(flow=True) == kinematics.sum() == 500
     assert target_histogram(table).sum(flow=True) == 500
+
+
+def test_jets_outside_the_training_range_are_counted_by_criterion():
+    training = pl.DataFrame({"jetPt": [30.0, 300.0], "jetEta": [-2.0, 0.5], "constituents": [5, 50]})
+    table = pl.DataFrame(
+        {"jetPt": [20.0, 40.0, 900.0, 300.0], "jetEta": [0.6, -2.1, 0.1, 2.0], "constituents": [5, 50, 51, 20]}
+    )
+    outside = outside_training_range(training, table)
+    assert outside == OutsideRange(4, {"pt": 2, "abs_eta": 2, "constituents": 1}, 3)
+    assert outside_training_range(training, table.clear()) == OutsideRange(
+        0, {"pt": 0, "abs_eta": 0, "constituents": 0}, 0
+    )
+    assert outside_training_range(training.clear(), table) is None
