@@ -84,7 +84,7 @@ class Binning:
     offset_gen_pt: tuple[float, float] = (35.0, 120.0)
     jets_min: int = 20
     jets_per_point: int = 200
-    points: int = 30
+    points: int = 20
 
     def joined_for(self, jets: MatchedJets) -> Binning:
         """This binning with neighbors in |eta| joined until each holds enough of these jets, or one bin is left."""

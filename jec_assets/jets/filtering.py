@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from jec_assets.correction import standard
+from jec_assets.jets import computed as computed_module
+from jec_assets.jets import correcting, identity, reading, records, schema, selection
 from jec_assets.jets import features as features_module
-from jec_assets.jets import identity, reading, schema, selection
+from jec_assets.jets.computed import ComputedFeatures, compute_features
+from jec_assets.jets.correcting import CORRECTED_BRANCHES, corrected
 from jec_assets.jets.features import Columns, FeatureSet, feature_set_named
 from jec_assets.jets.identity import event_hash
-from jec_assets.jets.reading import JetFileError, RemoteReadError, read_columns
+from jec_assets.jets.reading import JetFileError, RemoteReadError, read_columns, remote_attempts
 from jec_assets.jets.selection import (
     EMPTY_CUTFLOW,
     SELECTION_BRANCHES,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from jec_assets.correction import StandardCorrection
     from jec_assets.jets.sources import JetFile
 
 # Kept beside the features: what identifies a jet, what evaluation looks at. No network sees them by being here.
@@ -59,15 +63,27 @@ def code_version() -> str:
 
     Taken once a process: what runs is what was imported, even if somebody edits a source meanwhile.
     """
-    return code_digest(schema, features_module, reading, selection, identity, sys.modules[__name__])
+    return code_digest(
+        schema, features_module, computed_module, records, reading, selection, identity, sys.modules[__name__]
+    )
+
+
+@cache
+def _correcting_code_version() -> str:
+    """Digest of the sources that decide what a standard correction makes of a jet."""
+    return code_digest(standard, correcting)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a file becomes, the code included."""
+    """Everything that decides what a file becomes, the code included.
+
+    correction: applied to the raw momenta of jets that come uncorrected; None for jets that come corrected.
+    """
 
     feature_set: str
     selection: Selection
+    correction: StandardCorrection | None = None
 
     @property
     def features(self) -> FeatureSet:
@@ -78,14 +94,16 @@ class Recipe:
     def branches(self) -> tuple[str, ...]:
         """Every branch to read, each once."""
         members = ("PF_fromAK4Jet", "PF_pT") if self.features.members_only else ("PF_fromAK4Jet",)
-        return tuple(dict.fromkeys((*SPECTATORS, *SELECTION_BRANCHES, *members, *self.features.branches)))
+        corrected = CORRECTED_BRANCHES if self.correction else ()
+        return tuple(dict.fromkeys((*SPECTATORS, *SELECTION_BRANCHES, *members, *corrected, *self.features.branches)))
 
     @property
     def digest(self) -> str:
         """Digest of selection, features and the code that applies them."""
         features = self.features
         named = [features.name, features.particle_names, features.jet_names, features.members_only]
-        return digest_of([named, features.max_particles, asdict(self.selection), code_version()])
+        correction = [self.correction.digest, _correcting_code_version()] if self.correction else []
+        return digest_of([named, features.max_particles, asdict(self.selection), code_version(), *correction])
 
 
 @dataclass(frozen=True)
@@ -114,16 +132,10 @@ def filter_file(storage: Storage, file: JetFile, recipe: Recipe) -> FilteredFile
     propagates.
     """
     started = time.monotonic()
-    attempts = Retrying(
-        stop=stop_after_attempt(4),
-        wait=wait_random_exponential(multiplier=0.5, max=20),
-        retry=retry_if_exception_type(RemoteReadError),
-        reraise=True,
-    )
     with tempfile.TemporaryDirectory(prefix="jec_filter_") as folder:
         path = Path(folder) / "jets.parquet"
         try:
-            cutflow, members_only = attempts(_write_filtered, path, file, recipe)
+            cutflow, members_only = remote_attempts()(_write_filtered, path, file, recipe)
         except (JetFileError, RemoteReadError) as fault:
             seconds, transient = time.monotonic() - started, isinstance(fault, RemoteReadError)
             unread = (None, None, EMPTY_CUTFLOW, False)
@@ -151,25 +163,23 @@ def _write_filtered(path: Path, file: JetFile, recipe: Recipe) -> tuple[Cutflow,
 
 def filter_columns(columns: Columns, recipe: Recipe) -> tuple[pa.Table, Cutflow]:
     """One chunk: the kept jets' rows and the cut flow."""
+    if recipe.correction:
+        columns = corrected(columns, recipe.correction)
     seen = select_particles(columns, recipe.features)
+    # Zero and negative momenta become infinities and NaNs here, and rejected jets below.
+    computed = compute_features(seen, recipe.features)
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Zero and negative momenta become infinities and NaNs here, and rejected jets below.
         target = np.log(columns.scalars["genJetPt"] / columns.scalars["jetPt"])
-        per_jet = {f"jet_{feature.name}": _float32(feature.compute(seen)) for feature in recipe.features.jet_features}
-        per_particle = {
-            f"particle_{feature.name}": _float32(feature.compute(seen)) for feature in recipe.features.particle_features
-        }
-    finite = np.isfinite(target) & _all_finite(per_jet, per_particle, seen.offsets)
-    kept, cutflow = select_jets(seen, finite, recipe.selection)
+    kept, cutflow = select_jets(seen, np.isfinite(target) & computed.finite, recipe.selection)
     scalars: dict[str, NDArray[Any]] = {
         **{name: columns.scalars[name] for name in SPECTATORS},
         "flavor": flavor(columns.scalars["hadronFlav"], columns.scalars["partonFlav"]),
-        "target": _float32(target),
+        "target": target.astype(np.float32),
         "event_hash": event_hash(*(columns.scalars[name] for name in schema.EVENT_ID)),
         "constituents": np.diff(seen.offsets).astype(np.int32),
-        **per_jet,
+        **{f"jet_{name}": values for name, values in computed.jets.items()},
     }
-    return _table(recipe.features, scalars, per_particle, seen.offsets, kept), cutflow
+    return _table(recipe.features, scalars, computed, kept), cutflow
 
 
 def flavor(hadron: NDArray[Any], parton: NDArray[Any]) -> NDArray[np.int32]:
@@ -190,35 +200,15 @@ def parquet_schema(features: FeatureSet) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(values, np.float32)
-
-
-def _all_finite(
-    per_jet: dict[str, NDArray[Any]], per_particle: dict[str, NDArray[Any]], offsets: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    finite = np.ones(len(offsets) - 1, np.bool_)
-    for values in per_jet.values():
-        finite &= np.isfinite(values)
-    jet = np.repeat(np.arange(len(finite)), np.diff(offsets))
-    for values in per_particle.values():
-        finite[jet[~np.isfinite(values)]] = False
-    return finite
-
-
 def _table(
-    features: FeatureSet,
-    scalars: dict[str, NDArray[Any]],
-    particles: dict[str, NDArray[Any]],
-    offsets: NDArray[np.int64],
-    kept: NDArray[np.bool_],
+    features: FeatureSet, scalars: dict[str, NDArray[Any]], computed: ComputedFeatures, kept: NDArray[np.bool_]
 ) -> pa.Table:
     import pyarrow as pa
 
-    counts = np.diff(offsets)
+    counts = np.diff(computed.offsets)
     particle_kept = np.repeat(kept, counts)
     list_offsets = pa.array(np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32))
     columns: dict[str, Any] = {name: pa.array(values[kept]) for name, values in scalars.items()}
-    for name, values in particles.items():
-        columns[name] = pa.ListArray.from_arrays(list_offsets, pa.array(values[particle_kept]))
+    for name, values in computed.particles.items():
+        columns[f"particle_{name}"] = pa.ListArray.from_arrays(list_offsets, pa.array(values[particle_kept]))
     return pa.table(columns, schema=parquet_schema(features))

@@ -9,14 +9,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from jec_assets.jets.features import Columns
-from jec_assets.jets.schema import BY_NAME, TREE
+from jec_assets.jets.records import MissingBranchError, RecordError, columns_of_branches, spellings
+from jec_assets.jets.schema import TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jec_assets.jets.features import Columns
     from jec_assets.jets.sources import JetFile
 
 # Jets of a chunk: with the 180 candidates of the square and 15 branches of them, about 220 MB.
@@ -38,18 +39,28 @@ class RemoteReadError(OSError):
     """A remote server failed while a file was read; the same file may well be readable a moment later."""
 
 
+def remote_attempts() -> Retrying:
+    """Calls what reads a file, and again, from its beginning, where a remote server fails: at most three times."""
+    return Retrying(
+        stop=stop_after_attempt(4),
+        wait=wait_random_exponential(multiplier=0.5, max=20),
+        retry=retry_if_exception_type(RemoteReadError),
+        reraise=True,
+    )
+
+
 def read_columns(file: JetFile, branches: Sequence[str]) -> Iterator[Columns]:
     """Chunks of at most `CHUNK_JETS` jets with the named branches, in file order; every jet of the file exactly once.
 
     Raises JetFileError for a file that is not ROOT, is damaged, or lacks the tree or a branch, and RemoteReadError
     where a remote server fails.
     """
-    with _open_tree(file) as tree:
+    with open_tree(file) as tree:
         names = _names_in_file(file, tree, branches)
         read = 0
         for start in range(0, tree.num_entries, CHUNK_JETS):
             stop = min(start + CHUNK_JETS, tree.num_entries)
-            with _naming(file):
+            with naming(file):
                 arrays = tree.arrays(list(names.values()), entry_start=start, entry_stop=stop, library="ak", how=dict)
             chunk = _columns(file, {name: arrays[spelled] for name, spelled in names.items()}, stop - start)
             read += len(chunk)
@@ -59,7 +70,7 @@ def read_columns(file: JetFile, branches: Sequence[str]) -> Iterator[Columns]:
 
 
 @contextmanager
-def _naming(file: JetFile) -> Iterator[None]:
+def naming(file: JetFile) -> Iterator[None]:
     """Name the file in whatever uproot raises: a network fault of a remote file, which may pass, or a bad file."""
     try:
         yield
@@ -87,13 +98,14 @@ def _first_line(fault: BaseException) -> str:
 
 
 @contextmanager
-def _open_tree(file: JetFile) -> Iterator[Any]:
+def open_tree(file: JetFile) -> Iterator[Any]:
+    """The file's tree, open in uproot; JetFileError or RemoteReadError where there is none."""
     import uproot
 
-    with _naming(file):
+    with naming(file):
         opened = uproot.open(file.url)
     with opened:
-        with _naming(file):
+        with naming(file):
             # Of several cycles (jetTree;3, jetTree;4) uproot takes the highest, as it should be.
             tree = opened.get(TREE)
             if tree is None:
@@ -103,39 +115,16 @@ def _open_tree(file: JetFile) -> Iterator[Any]:
 
 def _names_in_file(file: JetFile, tree: Any, branches: Sequence[str]) -> dict[str, str]:
     """How each branch is spelled in this file."""
-    present = set(tree.keys())
-    names = {}
-    missing = []
-    for name in branches:
-        spellings = [spelling for spelling in (name, *BY_NAME[name].aliases) if spelling in present]
-        if spellings:
-            names[name] = spellings[0]
-        else:
-            missing.append(name)
-    if missing:
-        problem = f"the tree {TREE} has no branch {', '.join(missing)}"
-        raise JetFileError(file.url, problem, "give files in the JetNTuple schema or another JEC_FEATURE_SET")
-    return names
+    try:
+        return spellings(branches, set(tree.keys()))
+    except MissingBranchError as fault:
+        problem = f"the tree {TREE} has no branch {', '.join(fault.branches)}"
+        remedy = "give files in the JetNTuple schema or another JEC_FEATURE_SET"
+        raise JetFileError(file.url, problem, remedy) from fault
 
 
 def _columns(file: JetFile, arrays: dict[str, Any], jets: int) -> Columns:
-    import awkward as ak
-
-    scalars, particles = {}, {}
-    offsets = np.zeros(jets + 1, np.int64)
-    counted_by = ""
-    for name, array in arrays.items():
-        branch = BY_NAME[name]
-        if (array.ndim == 1) != (branch.counter is None):
-            problem = f"branch {name} has {array.ndim - 1} axes beside the jets"
-            raise JetFileError(file.url, problem, "give files in the JetNTuple schema")
-        if branch.counter is None:
-            scalars[name] = ak.to_numpy(array).astype(branch.dtype, copy=False)
-            continue
-        counts = ak.to_numpy(ak.num(array))
-        if not counted_by:
-            offsets[1:], counted_by = np.cumsum(counts), name
-        elif not np.array_equal(np.diff(offsets), counts):
-            raise JetFileError(file.url, f"{name} and {counted_by} differ in length", "make the file again")
-        particles[name] = ak.to_numpy(ak.flatten(array)).astype(branch.dtype, copy=False)
-    return Columns(scalars, particles, offsets)
+    try:
+        return columns_of_branches(arrays, jets)
+    except RecordError as fault:
+        raise JetFileError(file.url, str(fault), "give files in the JetNTuple schema") from fault
