@@ -44,6 +44,11 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
 UNREQUIRED = {"cuda", "netns"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of all tests; here, because pytest reads them before it looks into folders."""
+    parser.addoption("--update-pictures", action="store_true", help="store the pictures of figures that differ anew")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose real part is absent, saying how to get it; JEC_REQUIRE_ALL_PARTS=1 makes that a failure."""
     for marker in item.iter_markers("needs"):
