@@ -88,18 +88,28 @@ def _offset(correction: StandardCorrection) -> schemav2.Correction:
 
 
 def _response(correction: StandardCorrection) -> schemav2.Correction:
+    return response_correction(
+        RESPONSE,
+        "L2L3: 1 / median response at the offset-corrected pT, linear in log pT between tabulated points, held "
+        "constant below the first and above the last",
+        correction.response_edges,
+        correction.response,
+    )
+
+
+def response_correction(
+    name: str, description: str, abs_eta_edges: tuple[float, ...], curves: tuple[ResponseCurve, ...]
+) -> schemav2.Correction:
+    """A factor from (JetPt, JetEta): a curve for each bin of |eta|; the last one also holds beyond its edge."""
     from correctionlib import schemav2
 
     return schemav2.Correction(
-        name=RESPONSE,
-        description=(
-            "L2L3: 1 / median response at the offset-corrected pT, linear in log pT between tabulated points, held "
-            "constant below the first and above the last"
-        ),
+        name=name,
+        description=description,
         version=_REVISION,
         inputs=[_variable(name) for name in ("JetPt", "JetEta")],
         output=_factor(),
-        data=_in_abs_eta(correction.response_edges, [_curve(curve) for curve in correction.response]),
+        data=_in_abs_eta(abs_eta_edges, [_curve(curve) for curve in curves]),
     )
 
 
