@@ -8,6 +8,7 @@ from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REG
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
 from jec_assets.evaluation.generator import LIGHT_MINUS_GLUON, QUANTITIES, GeneratorShifts, Shift, generator_shifts
 from jec_assets.plots.generator import generator_shift
+from jec_assets.plots.style import minus
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
 from jec_assets.reports.text import PERCENT, count_text, interval_text, listing, number_text, title
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.bootstrap import Resampling
     from jec_assets.evaluation.number import Number
 
-DIFFERENCE = "R_uds - R_g"
+DIFFERENCE = minus("R_uds - R_g")
 TITLES = {LIGHT_MINUS_GLUON: DIFFERENCE}
 
 
@@ -28,9 +29,7 @@ def generator_report(nominal: pl.DataFrame, alternative: pl.DataFrame, resamplin
 
     Both are tables of calibrated jets; CalibratedJetsError where other networks made them.
     """
-    results = generator_shifts(
-        CalibratedJets.from_table(nominal), CalibratedJets.from_table(alternative), resampling
-    )
+    results = generator_shifts(CalibratedJets.from_table(nominal), CalibratedJets.from_table(alternative), resampling)
     return Report(
         "generator",
         "Generator uncertainty",

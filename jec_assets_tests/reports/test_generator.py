@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from jec_assets.evaluation.bins import FLAVORS
-from jec_assets.reports.generator import generator_report
+from jec_assets.reports.generator import DIFFERENCE, generator_report
 from jec_assets.reports.report import Report
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.reports.conftest import RESAMPLING
@@ -24,7 +24,7 @@ def test_a_row_for_each_region_interval_and_correction(report: Report):
     numbers = report.numbers["generator"]
     cells = row(shifts, "barrel", "30–100", "ParticleNet")
     value = numbers["shift"]["particle_net"]["barrel"]["30-100"]["uds-g"]["value"]
-    assert float(cells["R_uds - R_g"].split(" ±")[0].replace("\N{MINUS SIGN}", "-")) == pytest.approx(
+    assert float(cells[DIFFERENCE].split(" ±")[0].replace("\N{MINUS SIGN}", "-")) == pytest.approx(
         100 * value, abs=0.06
     )
     sides = (numbers[side]["standard"]["endcap"][">30"]["g"]["value"] for side in ("alternative", "nominal"))
@@ -49,7 +49,7 @@ def test_figures_and_json(report: Report):
         "barrel_intervals",
         "endcap_intervals",
     ]
-    assert all("Shift of R_uds - R_g: " in figure.alt for figure in report.figures)
+    assert all(f"Shift of {DIFFERENCE}: " in figure.alt for figure in report.figures)
     assert "standard" not in report.numbers["generator"]["added"]
     json.dumps(report.numbers, allow_nan=False)
 
