@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
@@ -20,6 +21,7 @@ from jec_assets.evaluation.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.splits import SHARES
 from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion, publish_page
+from jec_assets.reports.comparison import comparison_report
 from jec_assets.reports.complexity import complexity_report as describe_complexity
 from jec_assets.reports.dataset import dataset_report as describe_dataset
 from jec_assets.reports.flavor import flavor_report as describe_flavor
@@ -143,12 +145,14 @@ def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.Mat
     for each in published:
         require_current_report(each, present)
     served = [load_release(storage, family) for family in present.families]
+    reports = {each.report.name: each.report for each in published}
     page = CalibrationPage(
-        tuple(each.report for each in published),
+        (comparison_report(reports), *reports.values()),
         tuple(ServedVersion(each.family, each.version, each.promoted, each.reason) for each in served),
         _provenance(settings, storage, published),
+        {each.report.name: each.provenance for each in published},
     )
-    result = publish_page(storage, page)
+    result = publish_page(storage, page, datetime.now(UTC))
     paths = {"report": dg.MetadataValue.path(result.page.uri), "numbers": dg.MetadataValue.path(result.numbers.uri)}
     return dg.MaterializeResult(data_version=dg.DataVersion(result.page.digest), metadata=paths)
 

@@ -1,33 +1,41 @@
 """The calibration report: one HTML page with everything, and the same numbers as JSON.
 
-Belongs here: putting reports together and publishing the page. Does not belong here: the reports themselves. The page
-holds its style and its figures, and asks no other host for anything.
+Belongs here: what the page holds and the order in which it is published. Does not belong here: the reports themselves,
+the page's HTML (`rendering.py`) and what is kept of earlier versions (`history.py`).
 
     reports/objects/<digest>.html    every page that was ever published
     reports/calibration.html         the latest page
-    reports/calibration.json         its numbers, written last
+    reports/history.json             the versions so far
+    reports/calibration.json         the latest page's numbers, written last
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from jec_assets.reports.inline_svg import inline_svg
+from jec_assets.reports.history import (
+    SHOWN,
+    Outcome,
+    Version,
+    load_versions,
+    publish_history,
+    publish_version,
+    version_keys,
+)
 from jec_assets.reports.publishing import OBJECTS
-from jec_assets.reports.report import JsonValue, Report, ReportError, ReportFigure
-from jec_assets.reports.text import title
+from jec_assets.reports.rendering import render
+from jec_assets.reports.report import JsonValue, Report, ReportError
+from jec_assets.reports.results import Results
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from datetime import datetime
 
     from jec_assets.storage import Artifact, Storage
 
 PAGE_KEY = "reports/calibration.html"
 NUMBERS_KEY = "reports/calibration.json"
-FOLDED_ROWS = 12  # tables with more rows are folded until somebody opens them
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,23 @@ class ServedVersion:
 class CalibrationPage:
     """What the page shows, in this order: reports, served models, provenance.
 
-    provenance: sections (`versions`, `inputs`, `settings`, ...), each from names to values; `versions` is required.
+    provenance: sections (`versions`, `splits`, `settings`, ...), each from names to values; `versions` is required.
+    sources: what each report was made of, by the reports' names.
     """
 
     reports: tuple[Report, ...]
     served: tuple[ServedVersion, ...]
     provenance: Mapping[str, Mapping[str, JsonValue]]
+    sources: Mapping[str, Mapping[str, JsonValue]]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What makes it a version: served models and headline numbers; `ReportError` where a report lacks them."""
+        results = Results.of(self.reports)
+        return Outcome(
+            {each.family: each.version for each in self.served},
+            {family: results.headline(family) for family in results.families},
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,7 @@ class PublishedPage:
 
 
 def page_numbers(page: CalibrationPage) -> dict[str, JsonValue]:
-    """All numbers of the page: every report's, `promotion`, `versions` and the whole `provenance`.
+    """All numbers of the page: every report's, `promotion`, `versions`, and the whole `provenance` and `sources`.
 
     Raises `ReportError` where two reports claim the same key, or without `versions`.
     """
@@ -71,6 +90,7 @@ def page_numbers(page: CalibrationPage) -> dict[str, JsonValue]:
         "promotion": {each.family: asdict(each) for each in page.served},
         "versions": page.provenance["versions"],
         "provenance": page.provenance,
+        "sources": page.sources,
     }
     for report in page.reports:
         for key, value in report.numbers.items():
@@ -80,37 +100,20 @@ def page_numbers(page: CalibrationPage) -> dict[str, JsonValue]:
     return numbers
 
 
-def render_page(page: CalibrationPage) -> str:
-    """The page as HTML."""
-    return _environment().get_template("calibration.html.j2").render(page=page, folded_rows=FOLDED_ROWS)
+def publish_page(storage: Storage, page: CalibrationPage, now: datetime) -> PublishedPage:
+    """Publish the page with the versions before it, then its numbers with the page's digest.
 
-
-def publish_page(storage: Storage, page: CalibrationPage) -> PublishedPage:
-    """Publish the page, then its numbers with the page's digest."""
-    html = render_page(page).encode()
-    numbers = page_numbers(page)
+    A page whose headline numbers and models are those of the latest version is that version, and keeps its date instead
+    of `now`: publishing the same page again writes the same bytes and adds nothing to the history.
+    """
+    numbers, outcome, keys = page_numbers(page), page.outcome, version_keys(storage)
+    versions = load_versions(storage, keys[-SHOWN - 1 :])
+    known = bool(versions) and versions[-1].outcome == outcome
+    published = versions[-1].published if known else now.replace(microsecond=0)
+    html = render(page, outcome, published, versions[:-1] if known else versions[-SHOWN:]).encode()
     digest = storage.publish_named_by_digest(OBJECTS, ".html", html).digest
+    if not known:
+        keys.append(publish_version(storage, Version(outcome, published, digest)))
     artifact = storage.publish_bytes(PAGE_KEY, html)
+    publish_history(storage, keys)
     return PublishedPage(artifact, storage.publish_json(NUMBERS_KEY, {**numbers, "page_digest": digest}))
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__package__, "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure_svg": _figure_svg, "correction_title": title, "setting": _setting}
-    return environment
-
-
-def _figure_svg(figure: ReportFigure, report: Report) -> str:
-    return inline_svg(figure.svg, f"{report.name}-{figure.name}-")
-
-
-def _setting(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

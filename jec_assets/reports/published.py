@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from jec_assets.evaluation.calibrated_jets import STANDARD
 
-NOT_COMPARABLE = "not comparable: another detector"
+NOT_COMPARABLE = "not comparable: another detector, and no particle types among the inputs"
 NOTE = (
-    f"Published: Holmberg et al., 1.42 million jets of CMS's full simulation; {NOT_COMPARABLE}, and other inputs "
-    "unless the feature set is `paper`."
+    f"Published: Holmberg et al., 1.42 million jets of CMS's full simulation; {NOT_COMPARABLE} "
+    "(nor here with the feature set “paper”)."
 )
 
 LOSS = {STANDARD: 9.427e-2, "pfn": 8.768e-2, "particle_net": 8.746e-2}

@@ -14,6 +14,7 @@ SVG = b"""<?xml version="1.0" encoding="utf-8" standalone="no"?>
  </defs>
  <g id="figure_1"><!-- 0.05 -->
   <defs><path id="m1"/><clipPath id="p1"><rect/></clipPath></defs>
+  <path style="fill: none; stroke: #5790fc; stroke-width: 1.2; fill: red"/>
   <g clip-path="url(#p1)"><use xlink:href="#m1" x="1"/><image xlink:href="data:image/png;base64,AA=="/></g>
  </g>
 </svg>
@@ -21,9 +22,10 @@ SVG = b"""<?xml version="1.0" encoding="utf-8" standalone="no"?>
 
 
 def test_what_a_page_needs_remains_and_ids_get_the_prefix():
-    assert inline_svg(SVG, "loss-bars-") == (
-        '<svg viewBox="0 0 460.8 345.6" aria-hidden="true"><g id="loss-bars-figure_1">'
+    assert inline_svg(SVG, "loss-bars-", "Loss < 1") == (
+        '<svg viewBox="0 0 460.8 345.6" role="img" aria-label="Loss &lt; 1"><g id="loss-bars-figure_1">'
         '<defs><path id="loss-bars-m1"/><clipPath id="loss-bars-p1"><rect/></clipPath></defs>'
+        '<path fill="red" stroke="#5790fc" stroke-width="1.2"/>'
         '<g clip-path="url(#loss-bars-p1)"><use href="#loss-bars-m1" x="1"/>'
         '<image href="data:image/png;base64,AA=="/></g></g></svg>'
     )
@@ -31,4 +33,4 @@ def test_what_a_page_needs_remains_and_ids_get_the_prefix():
 
 def test_anything_else_is_refused():
     with pytest.raises(ReportError, match="'x-' isn't an SVG"):
-        inline_svg(b"<html></html>", "x-")
+        inline_svg(b"<html></html>", "x-", "X")
