@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.number import NO_JETS, Number
+from jec_assets.evaluation.resampled_quantiles import SortedJets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,8 @@ class Resampling:
         the order of the jets. An event occurs Poisson(1)-like often in a resample: 8 bits are ample.
         """
         names, event_of_jet = np.unique(event, return_inverse=True)
-        draws = np.ones((1 + self.resamples, len(event)), np.uint8)
+        # A jet's draws lie side by side in memory: jets are picked out and sorted far more often than resamples are.
+        draws = np.ones((1 + self.resamples, len(event)), np.uint8, order="F")
         if len(names) == 0:
             return draws
         random = np.random.default_rng(self.seed)
@@ -60,9 +62,9 @@ def means(
 
     Returns (rows,); NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
     """
-    each = _checked(weight, len(values))
-    columns = np.stack([each * values, each], axis=-1)
-    sums = np.array([counts.astype(np.float64) @ columns for counts in draws])
+    weights = _checked(weight, len(values))
+    # No BLAS: its sums depend on how many threads it takes.
+    sums = np.einsum("sj,rj->rs", np.stack([weights * values, weights]), draws)
     return quotient(sums[:, 0], sums[:, 1])
 
 
@@ -81,35 +83,8 @@ def quantiles(
 
     NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
     """
-    each = _checked(weight, len(values))
-    order = np.argsort(values, kind="stable")
-    ranked, widths = values[order], each[order]
-    result = np.full((len(draws), len(probabilities)), np.nan)
-    for row, counts in zip(result, draws, strict=True):
-        present = np.flatnonzero(counts[order] * widths)
-        if len(present) > 0:
-            row[:] = _written_out(ranked[present], counts[order[present]], widths[present], np.asarray(probabilities))
-    return result
-
-
-def _written_out(
-    ranked: NDArray[np.float64],
-    counts: NDArray[np.integer],
-    widths: NDArray[np.float64],
-    probabilities: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Quantiles of one resample from its jets' sorted values, how often each occurs and how wide it is."""
-    ends = np.cumsum(counts * widths)
-    last = len(ends) - 1
-    start, stop = widths[0] / 2, ends[-1] - widths[-1] / 2
-    at = start + probabilities * (stop - start)
-    right = np.searchsorted(ends - widths / 2, at, side="left").clip(0, last)  # whose last middle isn't before `at`
-    left = np.maximum(right - 1, 0)
-    low = ends[left] - widths[left] / 2
-    high = ends[right] - (counts[right] - 0.5) * widths[right]
-    share = np.clip(quotient(at - low, high - low), 0, 1)
-    values: NDArray[np.float64] = ranked[left] + (ranked[right] - ranked[left]) * np.where(right == left, 0, share)
-    return values
+    weights = _checked(weight, len(values))
+    return SortedJets.of(values, weights, draws).quantiles(np.asarray(probabilities, np.float64))
 
 
 def _checked(weight: NDArray[np.float64] | None, jets: int) -> NDArray[np.float64]:

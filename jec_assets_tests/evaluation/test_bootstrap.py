@@ -159,3 +159,33 @@ def test_a_negative_weight_is_refused_by_name():
     draws = np.ones((1, 2), np.uint8)
     with pytest.raises(WeightError, match="1 of 2 jets have a negative weight"):
         quantiles(np.zeros(2), draws, (0.5,), np.array([1.0, -1.0]))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 1000), st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 200))
+def test_many_jets_of_few_events_leave_long_gaps_in_a_resample(jets: int, seed: int, probability: float, per: int):
+    # Whole blocks of the sorted jets are missing from some resamples here.
+    values = np.arange(jets, dtype=np.float64)
+    weight = np.random.default_rng(seed).exponential(1, jets) ** 3
+    draws = Resampling(4, seed).draws(alone(jets) // np.uint64(per))
+    plain, weighted = (quantiles(values, draws, (probability,), each)[:, 0] for each in (None, weight))
+    for found, found_weighted, counts in zip(plain, weighted, draws, strict=True):
+        kept = np.repeat(np.arange(jets), counts)
+        middles = np.cumsum(weight[kept]) - weight[kept] / 2
+        place = middles[0] + probability * (middles[-1] - middles[0])
+        assert found == pytest.approx(np.quantile(values[kept], probability), rel=1e-9, abs=1e-9)
+        assert found_weighted == pytest.approx(np.interp(place, middles, values[kept]), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("jets", [63, 64, 65, 128, 129])
+def test_blocks_filled_to_the_last_jet_are_like_others(jets: int):
+    values = np.random.default_rng(jets).normal(size=jets)
+    draws = Resampling(10, 1).draws(alone(jets))
+    expected = [np.quantile(np.repeat(values, counts), (0, 0.3, 1)) for counts in draws]
+    np.testing.assert_allclose(quantiles(values, draws, (0, 0.3, 1)), expected, rtol=1e-12)
+
+
+def test_jets_that_weigh_nothing_are_no_jets():
+    draws = Resampling(3).draws(alone(5))
+    assert np.isnan(quantiles(np.arange(5.0), draws, (0.5,), np.zeros(5))).all()
+    assert np.isnan(means(np.arange(5.0), draws, np.zeros(5))).all()
