@@ -15,6 +15,7 @@ from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import calibrate, load_calibrated, publish_calibrated
 from jec_assets.evaluation.complexity import complexity
+from jec_assets.evaluation.distributions import Sample
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.evaluation.provenance import split_digest
 from jec_assets.evaluation.trials import candidates, evaluate_trials
@@ -91,9 +92,10 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
 @_report_asset("train_jets", "validation_jets", "test_jets")
 def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
-    """Which jets these are: counts per flavor, region and interval, spectra, the target (Fig. 1, 2)."""
+    """Which jets these are: counts, spectra, the target (Fig. 1, 2), every feature per flavor, drift between splits."""
     provenance = sources("dataset", present_of(settings, storage))
-    return _published(storage, describe_dataset({name: load_table(storage, name) for name in SHARES}), provenance)
+    tables, test = {name: load_table(storage, name) for name in SHARES}, load_split(storage, "test")
+    return _published(storage, describe_dataset(tables, test, Sample(seed=settings.seed)), provenance)
 
 
 @_report_asset("calibrated_test_jets", "train_jets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jec_assets.plots.style import (
@@ -46,7 +47,32 @@ def trial_losses(trials: Mapping[str, Sequence[EvaluatedTrial]], standard_loss: 
         axes.set_xlabel("Trial")
         axes.set_ylabel("Loss")
         label(axes)
-        legend_below(figure, axes, columns=len(trials) + 1)
+        legend_below(figure, axes, columns=2)
+    return figure
+
+
+def best_so_far(trials: Mapping[str, Sequence[EvaluatedTrial]]) -> Figure:
+    """Lowest validation loss up to each trial, a line a family; each trial's own is a point.
+
+    The axis spans the lines; worse trials may leave it.
+    """
+    with cms_style():
+        figure = new_figure()
+        axes = figure.subplots()
+        spanned = []
+        for family, tried in trials.items():
+            look, ordered = appearance(family), sorted(tried, key=lambda each: each.number)
+            numbers, losses = [each.number for each in ordered], _losses(ordered)
+            lowest = list(accumulate(losses, min))
+            axes.step(numbers, lowest, where="post", color=look.color, label=look.title)
+            axes.plot(numbers, losses, look.marker, color=look.color, markersize=5, alpha=0.6)
+            spanned += [*lowest, sorted(losses)[len(losses) // 2]]
+        axes.set_ylim(room(spanned))
+        whole_numbers(axes)
+        axes.set_xlabel("Trial")
+        axes.set_ylabel("Lowest validation loss so far")
+        label(axes)
+        legend_below(figure, axes, columns=2)
     return figure
 
 
@@ -73,6 +99,10 @@ def training_history(family: str, trials: Sequence[EvaluatedTrial], chosen: int)
         label(axes, look.title)
         legend_below(figure, axes, columns=3)
     return figure
+
+
+def _losses(trials: Sequence[EvaluatedTrial]) -> list[float]:
+    return [each.validation_loss for each in trials]
 
 
 def _epochs(trial: EvaluatedTrial) -> list[int]:

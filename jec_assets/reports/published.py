@@ -20,6 +20,33 @@ GAIN = {"pfn": 0.0752, "particle_net": 0.0779}
 PARAMETERS = {"pfn": "355.45k", "particle_net": "123.47k"}
 MACS = {"pfn": "1.43M", "particle_net": "47.59M"}
 
+# Table 2: Pearson's coefficient of each hyperparameter with 1 / test loss
+CORRELATION = {
+    "pfn": {
+        "phi_layers": 0.27,
+        "phi_units": -0.21,
+        "head_layers": -0.08,
+        "head_units": 0.33,
+        "dropout": -0.54,
+        "learning_rate": -0.39,
+    },
+    "particle_net": {
+        "blocks": 0.22,
+        "neighbors": -0.04,
+        "layers": 0.17,
+        "units": -0.21,
+        "head_layers": 0.02,
+        "head_units": 0.40,
+        "dropout": -0.39,
+        "learning_rate": -0.34,
+    },
+}
+# Section 5.1: means over the quarter of the trials with the lowest test loss, and over that with the highest
+QUARTILES = {
+    "pfn": {"learning_rate": (3.0e-3, 5.6e-3), "dropout": (0.11, 0.31)},
+    "particle_net": {"learning_rate": (3.3e-3, 6.3e-3), "dropout": (0.16, 0.31)},
+}
+
 # Jets per second at batch sizes 2 and 1024, by device (Figure 8)
 THROUGHPUT = {
     "pfn": {"CPU": (71, 3086), "V100": (285, 27_929)},

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.search import RankedTrial, SearchSummary, summarize_search
-from jec_assets.plots.search import training_history, trial_losses
+from jec_assets.plots.parallel_coordinates import parallel_coordinates
+from jec_assets.plots.search import best_so_far, training_history, trial_losses
+from jec_assets.plots.style import minus
 from jec_assets.reports import published
-from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table
-from jec_assets.reports.text import number_text, percent_text, title, value_text
+from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table
+from jec_assets.reports.text import PERCENT, listing, number_text, percent_text, title, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,12 +18,12 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.search import EvaluatedTrial
 
 
-def search_report(trials: Mapping[str, Sequence[EvaluatedTrial]], standard_loss: float) -> Report:
+def search_report(trials: Mapping[str, Sequence[EvaluatedTrial]], standard_loss: float, seed: int = 1) -> Report:
     """Describe the finished trials of each family; `standard_loss` is that of the standard correction on the test jets.
 
-    Raises `NoTrialsError` for a family without trials.
+    The seed is that of the forest behind importances. Raises `NoTrialsError` for a family without trials.
     """
-    summaries = {family: summarize_search(tried, standard_loss) for family, tried in trials.items()}
+    summaries = {family: summarize_search(tried, standard_loss, seed) for family, tried in trials.items()}
     tables = [table for family, each in summaries.items() for table in _tables(family, each)]
     return Report(
         "search",
@@ -42,9 +44,13 @@ def _summary(family: str, summary: SearchSummary) -> str:
     )
 
 
-def _tables(family: str, summary: SearchSummary) -> tuple[Table, Table]:
+def _tables(family: str, summary: SearchSummary) -> tuple[Table, Table, Table]:
+    return _best_trials(family, summary), _hyperparameters(family, summary), _quartiles(family, summary)
+
+
+def _best_trials(family: str, summary: SearchSummary) -> Table:
     names = list(summary.top[0].trial.hyperparameters)
-    best = Table(
+    return Table(
         f"Best trials, {title(family)}",
         (
             "Trial",
@@ -59,13 +65,56 @@ def _tables(family: str, summary: SearchSummary) -> tuple[Table, Table]:
             f"Published gain [%]: {percent_text(published.GAIN.get(family))}, {published.NOT_COMPARABLE}.",
         ),
     )
-    correlations = Table(
-        f"Correlation with 1 / test loss, {title(family)}",
-        ("Hyperparameter", "Pearson's ρ"),
-        tuple((name.replace("_", " "), number_text(rho)) for name, rho in summary.correlations.items()),
-        (f"Over {summary.trials} trials; uncertainties are standard errors.",),
+
+
+def _hyperparameters(family: str, summary: SearchSummary) -> Table:
+    known = published.CORRELATION.get(family, {})
+    return Table(
+        f"Hyperparameters and loss, {title(family)}",
+        ("Hyperparameter", "Pearson's ρ with 1 / test loss", "Published ρ", "Importance for validation loss [%]"),
+        tuple(
+            (
+                name.replace("_", " "),
+                number_text(summary.correlations[name]) if name in summary.correlations else NOTHING,
+                minus(f"{known[name]:.2f}") if name in known else NOTHING,
+                number_text(importance, PERCENT),
+            )
+            for name, importance in summary.importances.items()
+        ),
+        (
+            f"{_compared(summary)} Uncertainties of ρ are standard errors. Importance: the share in the variance of "
+            "the loss over the space that was searched (fANOVA, by Optuna).",
+            published.NOTE,
+        ),
+    ).without_empty_columns()
+
+
+def _quartiles(family: str, summary: SearchSummary) -> Table:
+    known = published.QUARTILES.get(family, {})
+    return Table(
+        f"Quarters of the trials by test loss, {title(family)}",
+        ("Mean of", "Lowest losses", "Highest losses", "Published, lowest", "Published, highest"),
+        tuple(
+            (
+                name.replace("_", " "),
+                number_text(means.lower),
+                number_text(means.upper),
+                *(map(value_text, known[name]) if name in known else (NOTHING, NOTHING)),
+            )
+            for name, means in summary.quartiles.items()
+        ),
+        (f"{_compared(summary)} Uncertainties are standard errors.", published.NOTE),
+    ).without_empty_columns()
+
+
+def _compared(summary: SearchSummary) -> str:
+    if not summary.other_terms:
+        return f"Over all {summary.trials} trials."
+    others = listing(str(number) for number in summary.other_terms)
+    return (
+        f"Over {summary.compared} of {summary.trials} trials: {others} had other terms than the chosen one (epochs, "
+        "batch size, loss, schedule and the like)."
     )
-    return best, correlations
 
 
 def _row(ranked: RankedTrial, names: Sequence[str]) -> tuple[str, ...]:
@@ -99,7 +148,20 @@ def _figures(
         )
         for family, trial in best.items()
     )
-    return losses, *histories
+    everything = (
+        ReportFigure.of(
+            parallel_coordinates(family, trials[family]),
+            f"parallel_{family}",
+            f"Hyperparameters of all trials of {title(family)}",
+            f"Parallel coordinates, a line for each of {len(trials[family])} trials, colored by validation loss; the "
+            f"chosen trial {trial.number} in front.",
+        )
+        for family, trial in best.items()
+    )
+    progress = ReportFigure.of(
+        best_so_far(trials), "best_so_far", "Lowest validation loss by trial", f"Falling steps a family. {told}"
+    )
+    return losses, progress, *everything, *histories
 
 
 def _numbers(summary: SearchSummary) -> dict[str, JsonValue]:
@@ -107,7 +169,14 @@ def _numbers(summary: SearchSummary) -> dict[str, JsonValue]:
         "trials": summary.trials,
         "chosen": summary.top[0].trial.number,
         "lowest_test_loss": summary.lowest_test_loss.trial.number,
+        "compared": summary.compared,
+        "other_terms": list(summary.other_terms),
         "correlations": {name: rho.as_json() for name, rho in summary.correlations.items()},
+        "importances": {name: share.as_json() for name, share in summary.importances.items()},
+        "quartiles": {
+            name: {"lower": means.lower.as_json(), "upper": means.upper.as_json()}
+            for name, means in summary.quartiles.items()
+        },
         "top": [
             {
                 "number": each.trial.number,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.evaluation.search import EvaluatedTrial
-from jec_assets.plots.search import training_history, trial_losses
+from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets.training.result import EpochFigures
 from jec_assets_tests.plots.figures import check_layout, legend
 
@@ -49,3 +49,22 @@ def test_history_shows_the_chosen_trial_in_full_and_the_others_behind_it():
     assert axes.get_ylim()[1] < 0.3  # a diverged trial doesn't set the scale
     assert axes.get_xlabel() == "Epoch"
     check_layout(figure)
+
+
+def test_lowest_loss_so_far_never_rises():
+    figure = best_so_far({"pfn": [trial(1, 0.071), trial(0, 0.07), trial(2, 0.065), trial(3, 5.0)]})
+    (axes,) = figure.axes
+    steps, points = axes.lines
+    assert steps.get_xydata().tolist() == [[0, 0.07], [1, 0.07], [2, 0.065], [3, 0.065]]
+    assert points.get_xydata().tolist() == [[0, 0.07], [1, 0.071], [2, 0.065], [3, 5.0]]
+    assert axes.get_ylim()[1] < 0.1
+    check_layout(figure)
+
+
+def test_four_families_have_room():
+    families = ("pfn", "particle_net", "pfn_committee", "particle_transformer")
+    for figure in (
+        trial_losses(dict.fromkeys(families, TRIALS["pfn"]), 0.078),
+        best_so_far(dict.fromkeys(families, TRIALS["pfn"])),
+    ):
+        check_layout(figure)

@@ -6,8 +6,8 @@ import pytest
 
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.complexity import Complexity
+from jec_assets.evaluation.distributions import Sample
 from jec_assets.evaluation.search import EvaluatedTrial
-from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion
 from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report
@@ -18,6 +18,7 @@ from jec_assets.reports.resolution import resolution_report
 from jec_assets.reports.search import search_report
 from jec_assets.training.result import EpochFigures
 from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.evaluation.synthetic_split import split_jets
 from jec_assets_tests.plots.latencies import latency_table
 
 RESAMPLING = Resampling(5, 1)
@@ -50,21 +51,8 @@ def reports() -> dict[str, Report]:
             [Complexity("pfn", 0.07, 355_351, 1_426_001), Complexity("particle_net", 0.066, 123_469, 47_588_001)]
         ),
         latency_report(latency_table()),
-        dataset_report({"train": training, "validation": training.head(900), "test": test}),
+        dataset_report(
+            {"train": training, "validation": training.head(900), "test": test}, split_jets(test), Sample(1000)
+        ),
     )
     return {each.name: each for each in made}
-
-
-@pytest.fixture(scope="session")
-def page(reports: dict[str, Report]) -> CalibrationPage:
-    return CalibrationPage(
-        tuple(reports[name] for name in NAMES),
-        (
-            ServedVersion("pfn", 1, True, "nothing is served yet"),
-            ServedVersion("particle_net", 3, False, "worse than the served model <by far>"),
-        ),
-        {
-            "versions": {"jec-assets": "0.1.0", "torch": "2.13.0"},
-            "settings": {"source": "data & more", "families": ["pfn", "particle_net"]},
-        },
-    )

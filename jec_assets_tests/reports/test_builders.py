@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
+from jec_assets.evaluation.distributions import Sample
 from jec_assets.evaluation.search import NoTrialsError
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report
@@ -16,8 +18,9 @@ from jec_assets.reports.report import Report, ReportError, Table
 from jec_assets.reports.resolution import resolution_report
 from jec_assets.reports.search import search_report
 from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.evaluation.synthetic_split import split_jets
 from jec_assets_tests.plots.latencies import latency_table
-from jec_assets_tests.reports.conftest import RESAMPLING
+from jec_assets_tests.reports.conftest import RESAMPLING, trials
 
 
 def row(table: Table, *names: str) -> dict[str, str]:
@@ -80,14 +83,30 @@ def test_resolution(reports: dict[str, Report]):
 
 
 def test_search(reports: dict[str, Report]):
-    best, correlations = reports["search"].tables[:2]
+    best, hyperparameters, quartiles = reports["search"].tables[:3]
     assert [cells[0] for cells in best.rows] == ["0", "2", "1"]
     assert best.columns[1:4] == ("layers", "dropout", "optimizer")
-    assert [cells[0] for cells in correlations.rows] == ["layers", "dropout"]
+    assert [cells[0] for cells in hyperparameters.rows] == ["layers", "dropout", "optimizer"]
+    assert row(hyperparameters, "dropout")["Published ρ"] == "−0.54"
+    assert row(hyperparameters, "optimizer")["Pearson's ρ with 1 / test loss"] == "–"
+    assert "fewer than 10 trials" in row(hyperparameters, "layers")["Importance for validation loss [%]"]
+    assert hyperparameters.notes[0].startswith("Over all 4 trials.")
+    assert row(quartiles, "dropout")["Highest losses"] == "0 (n = 1)"
+    assert row(quartiles, "dropout")["Published, highest"] == "0.31"
     assert "trial 0 has the lowest validation loss" in reports["search"].summary
     assert "would have picked trial 2" in reports["search"].summary
+    names = [figure.name for figure in reports["search"].figures]
+    assert names[:4] == ["trials", "best_so_far", "parallel_pfn", "parallel_particle_net"]
     with pytest.raises(NoTrialsError):
         search_report({"pfn": []}, 0.078)
+
+
+def test_trials_on_other_terms_are_named():
+    tried = [replace(each, terms=(("epochs", 8 if each.number == 2 else 4),)) for each in trials(0.07)]
+    report = search_report({"pfn": tried}, 0.078)
+    assert "Over 3 of 4 trials: 2 had other terms" in report.tables[1].notes[0]
+    assert report.numbers["search"]["pfn"]["other_terms"] == [2]
+    assert report.numbers["search"]["pfn"]["compared"] == 3
 
 
 def test_complexity(reports: dict[str, Report]):
@@ -97,12 +116,29 @@ def test_complexity(reports: dict[str, Report]):
 
 
 def test_dataset(reports: dict[str, Report]):
-    by_interval, by_flavor = reports["dataset"].tables
+    by_interval, by_flavor, all_of_it, outside, drifts = reports["dataset"].tables
     assert by_interval.columns == ("Region", "pT,gen [GeV]", "train", "validation", "test", "all")
     totals = [sum(int(cells[-1].replace(",", "")) for cells in table.rows) for table in (by_interval, by_flavor)]
     assert totals == [7900, 7900]
     assert [cells[1] for cells in by_interval.rows[1:4]] == ["30–100", "100–300", "300–1000"]
-    assert reports["dataset"].summary == "7,900 jets: 3,000 train, 900 validation, 4,000 test."
+    assert sum(int(cell.replace(",", "")) for cells in all_of_it.rows for cell in cells[3:]) == 7900
+    assert row(outside, "validation")["any"] == "0"
+    assert row(outside, "test")["of jets"] == "4,000"
+    assert row(drifts, "test", "rhoAll")["Differs"] == "no"
+    assert reports["dataset"].summary == (
+        "7,900 jets: 3,000 train, 900 validation, 4,000 test. "
+        f"No column differs between splits beyond chance ({len(drifts.rows)} comparisons)."
+    )
+    assert [figure.name for figure in reports["dataset"].figures] == [
+        *("gen_kinematics", "target", "pileup", "jet_features_1", "particle_features_1"),
+    ]
+
+
+def test_a_split_that_drifts_is_named(reports: dict[str, Report]):
+    train, test = calibrated_table(3000), calibrated_table(3000, seed=2).with_columns(pl.col("rhoAll") + 3)
+    report = dataset_report({"train": train, "test": test}, split_jets(), Sample(100))
+    assert report.summary.endswith("Beyond chance, these differ from the training jets: rhoAll of test.")
+    assert report.numbers["dataset"]["drift"]["test"]["rhoAll"]["differs"]
 
 
 def test_latency(reports: dict[str, Report]):
@@ -145,7 +181,7 @@ def test_hardly_any_jets_are_told_not_a_crash(jets: int):
         loss_report(table, calibrated_table(50), RESAMPLING),
         flavor_report(table, RESAMPLING),
         resolution_report(table, RESAMPLING),
-        dataset_report({"test": table}),
+        dataset_report({"test": table}, split_jets(table), Sample()),
     ):
         cells = [cell for each in report.tables for cells in each.rows for cell in cells]
         assert not any("nan" in cell.lower() or "none" in cell.lower() for cell in cells)
