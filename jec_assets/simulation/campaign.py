@@ -4,7 +4,8 @@ Belongs here: the order of the stages, going on after an interruption, the manif
 of work does (`units.py`) and processes (`workers.py`).
 
 The standard correction is derived from events of its own, and always from the nominal tune, as an experiment's is: the
-jets of another tune then show how far a calibration depends on the generator.
+jets of another tune then show how far a calibration depends on the generator. The same seed and code give the same
+correction; `SimulationPlan.correction` names the file of another sample where either differs.
 
 The folder of a finished sample holds the ROOT files, the correction as correctionlib JSON, and `simulation.json`, which
 is written last and says that everything is there. Until then, `.simulation` keeps what is needed to go on.
@@ -19,6 +20,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jec_assets.correction import Provenance, correctionlib_json, derive
+from jec_assets.simulation.applied_correction import CorrectionFile, ShippedCorrection
 from jec_assets.simulation.errors import SampleExistsError, SimulationPackagesMissingError
 from jec_assets.simulation.plan import COLLISIONS_PER_UNIT, MATCHED_JETS_PER_UNIT, SimulationSummary, shares
 from jec_assets.simulation.tunes import NOMINAL_TUNE, TUNES
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jec_assets.correction import StandardCorrection
+    from jec_assets.simulation.applied_correction import AppliedCorrection
     from jec_assets.simulation.plan import Progress, SimulationPlan, Stage
 
 MANIFEST = "simulation.json"
@@ -79,11 +81,10 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationSummary:
         stages = _Stages(workers, progress)
         stages.complete("pileup", make_pileup, pileup)
         stages.complete("correction", make_matched_jets, matched)
-        jets = read_matched_jets(matched)
-        correction = derive(jets)
-        files = _jets_tasks(plan, pileup, correction)
+        shipped = _given(plan.correction) if plan.correction else _derived(plan, matched)
+        files = _jets_tasks(plan, pileup, shipped.correction)
         stages.complete("jets", make_jets, files)
-    _finish(plan, correction, len(jets), [read_record(task) for task in files])
+    _finish(plan, shipped, [read_record(task) for task in files])
     return _summary(plan, reused=False)
 
 
@@ -121,16 +122,17 @@ def _pileup_tasks(plan: SimulationPlan) -> list[PileupTask]:
 
 
 def _correction_tasks(plan: SimulationPlan, pileup: list[PileupTask]) -> list[CorrectionTask]:
+    """None where the correction is given."""
     pools = tuple(task.path for task in pileup)
     return [
         CorrectionTask(
             _work_folder(plan) / f"matched_{unit:03d}.npz", Seed(plan.seed, CORRECTION_STAGE, unit), size, pools
         )
-        for unit, size in enumerate(shares(plan.derivation_jets, MATCHED_JETS_PER_UNIT))
+        for unit, size in enumerate(shares(0 if plan.correction else plan.derivation_jets, MATCHED_JETS_PER_UNIT))
     ]
 
 
-def _jets_tasks(plan: SimulationPlan, pileup: list[PileupTask], correction: StandardCorrection) -> list[JetsTask]:
+def _jets_tasks(plan: SimulationPlan, pileup: list[PileupTask], correction: AppliedCorrection) -> list[JetsTask]:
     return [
         JetsTask(
             path=plan.folder / name,
@@ -193,21 +195,33 @@ def _start(plan: SimulationPlan) -> None:
     write_atomically(started, json.dumps(inputs).encode())
 
 
-def _finish(plan: SimulationPlan, correction: StandardCorrection, derived_from: int, files: list[FileRecord]) -> None:
-    """Ship the correction, then write the manifest, then forget how it came about."""
-    inputs = _inputs(plan)
+def _derived(plan: SimulationPlan, tasks: list[CorrectionTask]) -> ShippedCorrection:
+    """The correction of the matched jets, with where it comes from."""
+    jets = read_matched_jets(tasks)
+    correction = derive(jets)
     provenance = Provenance(
         source=f"PYTHIA 8, {TUNES[NOMINAL_TUNE].title}, parametrized detector, pileup; seed {plan.seed}",
-        jets=derived_from,
+        jets=len(jets),
         selection="raw pT > 21 GeV, particle-level jet within 0.2, no cut on the corrected pT",
-        versions=inputs["versions"],
+        versions=_inputs(plan)["versions"],
     )
-    name = f"standard_correction_{correction.version}.json"
-    write_atomically(plan.folder / name, correctionlib_json(correction, provenance).encode())
+    name, content = f"standard_correction_{correction.version}.json", correctionlib_json(correction, provenance)
+    return ShippedCorrection(correction, name, content, correction.digest, len(jets))
+
+
+def _given(path: Path) -> ShippedCorrection:
+    """The correction of another sample, shipped as it is."""
+    file = CorrectionFile.read(path)
+    return ShippedCorrection(file, path.name, file.content, digest_file(path), None)
+
+
+def _finish(plan: SimulationPlan, shipped: ShippedCorrection, files: list[FileRecord]) -> None:
+    """Ship the correction, then write the manifest, then forget how it came about."""
+    write_atomically(plan.folder / shipped.name, shipped.content.encode())
     manifest = {
-        **inputs,
+        **_inputs(plan),
         "run": plan.run,
-        "correction": {"name": name, "digest": correction.digest, "jets": derived_from},
+        "correction": {"name": shipped.name, "digest": shipped.digest, "jets": shipped.jets},
         "jets": sum(record.jets for record in files),
         "files": [asdict(record) for record in files],
     }

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from jec_assets.simulation.applied_correction import CorrectionFile
 from jec_assets.simulation.errors import InvalidPlanError
 from jec_assets.simulation.tunes import NOMINAL_TUNE, tune_named
-from jec_assets.storage import digest_of
+from jec_assets.storage import digest_file, digest_of
 
 Stage = Literal["pileup", "correction", "jets"]
 
@@ -37,6 +38,7 @@ class SimulationPlan:
     seed: same seed, same jets; tune: a name in `tunes.TUNES`; jobs: processes at a time, about 300 MB each
     candidates: which particle-flow candidates are written: a jet's own `members`, or all in the `square` around it
     jets_per_file; derivation_jets: jets behind the standard correction; pileup_collisions: size of pileup's pool
+    correction: the correctionlib file of another sample, applied instead of deriving one; None: derive it
     """
 
     jets: int
@@ -48,20 +50,23 @@ class SimulationPlan:
     jets_per_file: int = 1250
     derivation_jets: int = 8000
     pileup_collisions: int = 3000
+    correction: Path | None = None
 
     def __post_init__(self) -> None:
         tune_named(self.tune)
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise InvalidPlanError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.correction:
+            CorrectionFile.read(self.correction)
         if self.candidates not in ("members", "square"):
             raise InvalidPlanError(f"candidates must be 'members' or 'square', not {self.candidates!r}")
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The fields on which the jets depend: all but the folder and the number of processes."""
-        fields = asdict(self)
-        return {name: value for name, value in fields.items() if name not in ("folder", "jobs")}
+        """What the jets depend on: all fields but the folder and the number of processes; a given file by its digest."""
+        fields = {name: value for name, value in asdict(self).items() if name not in ("folder", "jobs", "correction")}
+        return {**fields, "correction": digest_file(self.correction)} if self.correction else fields
 
     @property
     def run(self) -> int:

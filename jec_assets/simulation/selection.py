@@ -16,7 +16,7 @@ from jec_assets.simulation.particles import wrap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jec_assets.correction.standard import StandardCorrection
+    from jec_assets.simulation.applied_correction import AppliedCorrection
     from jec_assets.simulation.reconstruction import Collisions
 
 PT_MIN = 30.0  # GeV, corrected
@@ -44,7 +44,7 @@ class SelectedJets:
         return len(self.row)
 
 
-def select(collisions: Collisions, correction: StandardCorrection) -> SelectedJets:
+def select(collisions: Collisions, correction: AppliedCorrection) -> SelectedJets:
     """Jets above 30 GeV in |eta| < 2.5 of events whose leading two jets are both such jets."""
     jets = collisions.jets
     rho = collisions.densities.all[jets.event]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jec_assets.correction.standard import StandardCorrection
+    from jec_assets.simulation.applied_correction import AppliedCorrection
 
     Report = Callable[[int], None]
 
@@ -98,7 +98,7 @@ class JetsTask:
     run: int
     candidates: CandidateChoice
     pools: tuple[Path, ...]
-    correction: StandardCorrection
+    correction: AppliedCorrection
 
     @property
     def record(self) -> Path:

@@ -121,6 +121,16 @@ def test_the_correction_beside_the_files_gives_their_jets(sample: SimulationSumm
     np.testing.assert_allclose(factor * jets["jetRawPt"], jets["jetPt"], rtol=1e-5)
 
 
+def test_the_correction_of_another_sample_is_applied_and_shipped(sample: SimulationSummary, tmp_path: Path) -> None:
+    plan = dataclasses.replace(plan_in(tmp_path / "jets", 1), tune="monash", correction=sample.correction)
+    other = simulate(plan, ignore)
+    assert json.loads(other.manifest.read_text())["correction"]["jets"] is None
+    assert other.correction.name == sample.correction.name
+    assert other.correction.read_bytes() == sample.correction.read_bytes()
+    test_the_correction_beside_the_files_gives_their_jets(other)
+    assert simulate(plan, never).reused
+
+
 def test_the_manifest_says_what_is_there(sample: SimulationSummary) -> None:
     manifest = json.loads(sample.manifest.read_text())
     assert manifest["recipe"] == plan_in(Path(), 1).recipe
