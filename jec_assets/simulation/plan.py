@@ -64,7 +64,7 @@ class SimulationPlan:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What the jets depend on: all fields but the folder and the number of processes; a given file by its digest."""
+        """What the jets depend on: all but the folder and the number of processes; a given file by its digest."""
         fields = {name: value for name, value in asdict(self).items() if name not in ("folder", "jobs", "correction")}
         return {**fields, "correction": digest_file(self.correction)} if self.correction else fields
 
