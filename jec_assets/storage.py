@@ -229,19 +229,27 @@ def move_atomically(source: Path, target: Path) -> None:
 @contextmanager
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A stream to a hidden neighbor of `path`, renamed to it when all is written and synced to disk."""
+    with appearing_file(path) as temporary, temporary.open("wb") as stream:
+        yield stream
+
+
+@contextmanager
+def appearing_file(path: Path) -> Iterator[Path]:
+    """The same for whoever opens files by name: the hidden neighbor, empty at first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
         _sync_folder(path.parent)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

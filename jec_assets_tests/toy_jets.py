@@ -74,6 +74,46 @@ def toy_jets(events: int, seed: int, run: int = 1, outsiders: bool = False) -> B
     return branches
 
 
+def toy_events(branches: Branches, nested: bool = False) -> ak.Array:
+    """The jets of `toy_jets`, two an event, as NanoAOD with candidates; candidates stand in an order of their own."""
+    counts = ak.to_numpy(ak.num(branches["PF_pT"]))
+    owner = np.repeat(np.arange(len(counts)), counts)
+    flat = {name: ak.to_numpy(ak.flatten(values)) for name, values in branches.items() if name.startswith("PF_")}
+    random = np.random.default_rng(len(counts))
+    order = np.lexsort((random.random(len(owner)), owner // 2))
+    per_event = np.bincount(owner // 2)
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    first = np.concatenate([[0], np.cumsum(per_event)[:-1]])
+    phi = branches["jetPhi"][owner] + flat["PF_dPhi"]
+    candidates = {
+        "PFCands_pt": flat["PF_pT"],
+        "PFCands_eta": branches["jetEta"][owner] + flat["PF_dEta"],
+        "PFCands_phi": np.arctan2(np.sin(phi), np.cos(phi)),
+        "PFCands_mass": flat["PF_mass"],
+        "PFCands_pdgId": flat["PF_id"],
+        "PFCands_fromPV": flat["PF_fromPV"],
+    }
+    fields = {name: ak.unflatten(values[order], per_event) for name, values in candidates.items()}
+    names = {"Jet_pt": "jetPt", "Jet_eta": "jetEta", "Jet_phi": "jetPhi", "Jet_mass": "jetMass", "Jet_area": "jetArea"}
+    fields |= {name: ak.unflatten(branches[branch], 2) for name, branch in names.items()}
+    fields["JetPFCands_jetIdx"] = ak.unflatten(owner % 2, per_event)
+    fields["JetPFCands_pFCandsIdx"] = ak.unflatten(position - first[owner // 2], per_event)
+    rho = branches["rhoAll"][::2]
+    if not nested:
+        return ak.Array({**fields, "Rho_fixedGridRhoFastjetAll": rho})
+    collections = {name.partition("_")[0] for name in fields}
+    return ak.Array(
+        {
+            **{
+                each: ak.zip({name.partition("_")[2]: fields[name] for name in fields if name.startswith(f"{each}_")})
+                for each in collections
+            },
+            "fixedGridRhoFastjetAll": rho,
+        }
+    )
+
+
 def write_jet_file(path: Path, branches: Branches) -> Path:
     """Write branches as a JetNTuple file; branches that are left out of the dict are left out of the file."""
     path.parent.mkdir(parents=True, exist_ok=True)

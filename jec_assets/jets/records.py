@@ -33,10 +33,10 @@ class RecordError(ValueError):
 
 
 def branches_of(features: FeatureSet) -> tuple[str, ...]:
-    """Every branch that it takes to compute the features of a jet, whatever is known of its truth."""
+    """Every branch that it takes to calibrate a jet with these features, whatever is known of its truth."""
     members = ("PF_fromAK4Jet", "PF_pT") if features.members_only else ()
     particles = () if any(name.startswith("PF_") for name in features.branches) else ("PF_pT",)
-    return tuple(dict.fromkeys((*features.branches, *members, *particles)))
+    return tuple(dict.fromkeys(("jetPt", "jetEta", *features.branches, *members, *particles)))
 
 
 class MissingBranchError(RecordError):
