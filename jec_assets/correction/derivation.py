@@ -87,14 +87,17 @@ class Binning:
     points: int = 20
 
     def joined_for(self, jets: MatchedJets) -> Binning:
-        """This binning with neighbors in |eta| joined until each holds enough of these jets, or one bin is left."""
+        """This binning with neighbors in |eta| joined until each holds enough of these jets, or one bin is left.
+
+        Enough are those that the fit of the offset needs, and five points of a response curve.
+        """
         jets = jets.take(jets.usable)
         abs_eta = np.abs(jets.eta)
         in_offset, in_response = self.fits_offset(jets.gen_pt), jets.gen_pt >= self.gen_pt_min
         return replace(
             self,
             offset_edges=_joined(self.offset_edges, abs_eta[in_offset], 2 * self.jets_min),
-            response_edges=_joined(self.response_edges, abs_eta[in_response], self.jets_min),
+            response_edges=_joined(self.response_edges, abs_eta[in_response], 5 * self.jets_per_point),
         )
 
     def fits_offset(self, gen_pt: NDArray[np.float64]) -> NDArray[np.bool_]:

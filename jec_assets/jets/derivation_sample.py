@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 # Ntuples are cut on their corrected pT (30 GeV) and on |eta| (2.5). From 50 GeV on hardly a jet is lost to the first.
 BINNING = Binning(
     offset_edges=(0.0, 1.3, 2.5),
-    response_edges=(0.0, 0.7, 1.3, 1.7, 2.1, 2.5),
+    response_edges=(0.0, 0.3, 0.6, 0.9, 1.1, 1.3, 1.5, 1.7, 1.9, 2.1, 2.3, 2.5),
     gen_pt_min=50.0,
     offset_gen_pt=(50.0, 120.0),
+    jets_per_point=400,
 )
 
 # Jets of a sample, of one file or of all: the median response is then known to some 10^-4 in every bin.
