@@ -106,7 +106,9 @@ class _Stages:
     def complete(
         self, stage: Stage, work: Callable[[Task, Callable[[int], None]], None], tasks: Sequence[Task]
     ) -> None:
-        """Do the tasks that no earlier simulation has finished."""
+        """Do the tasks that no earlier simulation has finished; a stage without tasks is none."""
+        if not tasks:
+            return
         total = sum(task.size for task in tasks)
         missing = [task for task in tasks if not task.finished]
         before = total - sum(task.size for task in missing)

@@ -123,7 +123,9 @@ def test_the_correction_beside_the_files_gives_their_jets(sample: SimulationSumm
 
 def test_the_correction_of_another_sample_is_applied_and_shipped(sample: SimulationSummary, tmp_path: Path) -> None:
     plan = dataclasses.replace(plan_in(tmp_path / "jets", 1), tune="monash", correction=sample.correction)
-    other = simulate(plan, ignore)
+    stages: list[str] = []
+    other = simulate(plan, lambda *progress: stages.append(progress[-1]))
+    assert set(stages) == {"pileup", "jets"}
     assert json.loads(other.manifest.read_text())["correction"]["jets"] is None
     assert other.correction.name == sample.correction.name
     assert other.correction.read_bytes() == sample.correction.read_bytes()
