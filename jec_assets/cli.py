@@ -162,6 +162,37 @@ def serve() -> None:
 
 
 @app.command()
+def calibrate(
+    source: Annotated[str, typer.Argument(metavar="IN.root", help="A JetNTuple file, simulation or data, or its URL.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The calibrated copy; whole or not there at all.")],
+    family: Annotated[str, typer.Option(help="Which model calibrates.")] = "pfn_committee",
+    url: Annotated[str, typer.Option(help="host:port of a server, HTTP; without it, the one that is recorded.")] = "",
+    local: Annotated[bool, typer.Option("--local", help="Without a server: the published model, here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")] = False,
+) -> None:
+    """Copy every jet of a file with its calibrated pT and mass, resolution, and whether the training had such jets."""
+    from jec_assets.progress import StageBars
+    from jec_assets.serving.calibrated_file import FAULTS, RESIDUAL, calibrate_file
+    from jec_assets.serving.calibrator import Calibrator
+    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.served import load_endpoint
+
+    if url and local:
+        _fail("--url and --local exclude each other: a server calibrates, or this process")
+    try:
+        if local:
+            calibrator = Calibrator.local(ModelRepository(_storage(_settings())), family)
+        else:
+            calibrator = Calibrator(url or load_endpoint(_storage(_settings())).http, family)
+        with calibrator, StageBars(console) as bars:
+            done = calibrate_file(source, out, calibrator, lambda now, total: bars.update(now, total, "jets"), force)
+    except FAULTS as fault:
+        _fail(str(fault))
+    for line in (f"{done.jets:,} jets calibrated by {calibrator.model.title}: {out}", *done.remarks, RESIDUAL):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+@app.command()
 def results() -> None:
     """Print where the newest report, its numbers and the endpoint are, one a line, for people and scripts."""
     from jec_assets.reports.calibration_page import NUMBERS_KEY, PAGE_KEY

@@ -24,7 +24,7 @@ def jec(*words: str, status: int = 0) -> str:
 
 
 def test_help_names_every_command() -> None:
-    for command in ("check", "simulate", "train", "serve", "results", "dev", "run", "stop", "settings"):
+    for command in ("check", "simulate", "train", "serve", "calibrate", "results", "dev", "run", "stop", "settings"):
         assert re.search(rf"\b{command}\b", jec("--help"))
 
 

@@ -5,14 +5,31 @@ Belongs here: batches, retries, checks before sending. Does not belong here: pro
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_random,
+)
 
+from jec_assets.serving.repository import PublishedModel
 from jec_assets.serving.tensors import padded_batches
-from jec_assets.serving.transport import Protocol, ServedModel, ServerStatistics, ServerUnavailableError, Transport
+from jec_assets.serving.transport import (
+    Protocol,
+    RequestRefusedError,
+    ServedModel,
+    ServerStatistics,
+    ServerUnavailableError,
+    Transport,
+)
+from jec_assets.serving.units import check_units
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +38,7 @@ if TYPE_CHECKING:
     from jec_assets.serving.endpoint import Endpoint
     from jec_assets.serving.tensors import PaddedJets
 
-TIMEOUT = 60.0  # seconds per request
+TIMEOUT = 60.0  # seconds per request; none is repeated when so much time has passed
 COUNTED_WITHIN = 10.0  # seconds
 LATEST = ""  # Triton's word for the highest version that it serves
 
@@ -30,7 +47,7 @@ LATEST = ""  # Triton's word for the highest version that it serves
 _repeated = retry(
     retry=retry_if_exception_type(ServerUnavailableError),
     wait=wait_exponential(multiplier=0.1) + wait_random(0, 0.1),
-    stop=stop_after_attempt(5),
+    stop=stop_after_attempt(5) | stop_after_delay(TIMEOUT),
     reraise=True,
 )
 
@@ -39,11 +56,16 @@ class WrongFeaturesError(ValueError):
     """Jets don't have the features that the served network wants."""
 
 
+class NoQuantilesError(ValueError):
+    """The served network predicts no quantiles."""
+
+
 class JetClient:
     """A connection to a server of jet networks, to be used by one thread and closed (or used as a context).
 
     address: host:port of that protocol. Requests are repeated, with growing pauses, while the server can't be reached;
-    after five attempts ServerUnavailableError. RequestRefusedError where the server says no.
+    after five attempts ServerUnavailableError. RequestRefusedError where the server says no. The connection is kept
+    open from request to request.
     """
 
     def __init__(self, address: str, protocol: Protocol = "http", timeout: float = TIMEOUT) -> None:
@@ -58,30 +80,73 @@ class JetClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._transport.close()
 
     def log_factors(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
         """Predicted log(genJetPt / jetPt), float32 (jets,), in their order; exp of it times jetPt is the corrected pT.
 
-        Jets of like particle counts share a request, so that little is padded. WrongFeaturesError if the network wants
-        other features than `jets` has, BatchError if a value isn't finite.
+        Raises what `outputs` does.
         """
-        self._check_features(family, jets)
-        factors = np.empty(len(jets), np.float32)
+        return np.ascontiguousarray(self.outputs(family, jets, version)[:, 0])
+
+    def quantiles(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
+        """Where 16 % and 84 % of like jets have log(genJetPt / jetPt), float32 (jets, 2), in their order.
+
+        NoQuantilesError where the network predicts none; else raises what `outputs` does.
+        """
+        outputs = self.outputs(family, jets, version)
+        if outputs.shape[1] == 1:
+            raise NoQuantilesError(f"{family} predicts no quantiles: serve a network that was trained with them")
+        return np.ascontiguousarray(outputs[:, 1:])
+
+    def outputs(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
+        """All that the network answers, float32 (jets, 1 or 3), in the jets' order, see `jec_assets.models.outputs`.
+
+        Jets of like particle counts share a request, so that little is padded. Before anything is sent:
+        WrongFeaturesError if the network wants other features than `jets` has, UnitsError if they are in other units
+        than GeV and radians, BatchError if a value isn't finite.
+        """
+        served = self.model(family)
+        self._check_features(family, served, jets)
+        outputs = np.empty((len(jets), served.outputs), np.float32)
         for indices, batch in padded_batches(jets):
             batch.check()
-            factors[indices] = self.answer(family, batch, version)[:, 0]
-        return factors
+            outputs[indices] = self.answer(family, batch, version)
+        return outputs
 
     @_repeated
     def answer(self, family: str, batch: PaddedJets, version: str = LATEST) -> NDArray[np.float32]:
-        """One request: predicted log(genJetPt / jetPt), float32 (jets, 1). What is sent isn't checked here."""
+        """One request: predicted log(genJetPt / jetPt), and the quantiles of networks that have them.
+
+        float32 (jets, 1 or 3). What is sent isn't checked here.
+        """
         return self._transport.infer(family, batch, version)
 
     @_repeated
     def model(self, family: str) -> ServedModel:
         """What is served under that name."""
         return self._transport.model(family)
+
+    def published(self, family: str) -> PublishedModel:
+        """The record of the version that is served; RequestRefusedError where the server has none."""
+        model = self._published(family)
+        if model is None:
+            raise RequestRefusedError(
+                f"{self._transport.address}: the configuration of {family} doesn't say what is served: publish it again"
+            )
+        return model
+
+    def _published(self, family: str) -> PublishedModel | None:
+        record = self._record(family)
+        return None if record is None else PublishedModel.from_dict(json.loads(record))
+
+    @_repeated
+    def _record(self, family: str) -> str | None:
+        return self._transport.record(family)
 
     def statistics(self, family: str, requests: int = 0) -> ServerStatistics:
         """The server's own statistics of a model, as soon as it has counted so many requests.
@@ -99,11 +164,12 @@ class JetClient:
     def _statistics(self, family: str) -> ServerStatistics:
         return self._transport.statistics(family)
 
-    def _check_features(self, family: str, jets: PackedJets) -> None:
-        served = self.model(family)
+    def _check_features(self, family: str, served: ServedModel, jets: PackedJets) -> None:
         wanted, given = (served.particle_features, served.jet_features), (jets.particles.shape[1], jets.jets.shape[1])
         if wanted != given:
             raise WrongFeaturesError(
                 f"{family} wants {wanted[0]} particle and {wanted[1]} jet features, these jets have {given[0]} and "
                 f"{given[1]}: compute the feature set that the model was trained with"
             )
+        if model := self._published(family):
+            check_units(jets, model.card.jet_features)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BACKEND = "onnxruntime"
 # Parameters as Triton's own ONNX Runtime backend calls them, so that it serves the same repository.
 THREADS_PARAMETER = "intra_op_thread_count"
+# JSON that says what is served, for clients that know nothing but the server's address.
+RECORD_PARAMETER = "model_record"
 ANY_LENGTH = -1
 
 
@@ -48,8 +50,8 @@ class ModelWidths:
     outputs: int = 1
 
 
-def config_pbtxt(family: str, version: int, widths: ModelWidths, settings: InstanceSettings) -> bytes:
-    """`config.pbtxt` of a family that serves one version."""
+def config_pbtxt(family: str, version: int, widths: ModelWidths, settings: InstanceSettings, record: str) -> bytes:
+    """`config.pbtxt` of a family that serves one version; record: what its clients are told of it, JSON."""
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
 
@@ -64,6 +66,7 @@ def config_pbtxt(family: str, version: int, widths: ModelWidths, settings: Insta
     # Requests that wait while an instance computes go into one batch; none waits for others to come.
     config.dynamic_batching.max_queue_delay_microseconds = 0
     config.parameters[THREADS_PARAMETER].string_value = str(settings.threads)
+    config.parameters[RECORD_PARAMETER].string_value = record
     return str(text_format.MessageToString(config)).encode()
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from jec_assets.jets.dataset import SplitJets
     from jec_assets.jets.features import FeatureSet
+    from jec_assets.jets.training_range import TrainingRange
     from jec_assets.models.network import JetNetwork
     from jec_assets.models.saving import NetworkDescription
     from jec_assets.search.best import BestModel
@@ -43,11 +44,12 @@ class OtherFeaturesError(ValueError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chosen network, its description and the record of its choice."""
+    """A chosen network, its description, the record of its choice, and the range of the jets it was trained on."""
 
     best: BestModel
     network: JetNetwork
     description: NetworkDescription
+    training_range: TrainingRange | None = None
 
 
 @dataclass(frozen=True)
@@ -153,4 +155,5 @@ def _card(candidate: Candidate, validation: SplitJets, loss: float, check: Expor
         export_difference=check.max_abs_difference,
         package_versions=package_versions(*VERSIONED_PACKAGES),
         outputs=candidate.description.outputs,
+        training_range=candidate.training_range,
     )

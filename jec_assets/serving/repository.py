@@ -12,11 +12,13 @@ Triton reads exactly this folder, and ignores the files that it doesn't know.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from jec_assets.jets.training_range import TrainingRange
 from jec_assets.models.outputs import CALIBRATION
 from jec_assets.serving.config import InstanceSettings, ModelConfigError, ModelWidths, config_pbtxt, served_version
 from jec_assets.storage import digest_bytes
@@ -45,7 +47,7 @@ class ModelCard:
     network_digest: of the network's safetensors. particle_features, jet_features: names, in the
     order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
     export_difference: the largest |ONNX - torch| seen. package_versions: of what made it. outputs: names, see
-    `jec_assets.models.outputs`.
+    `jec_assets.models.outputs`. training_range: of the jets it was trained on; None where nobody recorded it.
     """
 
     family: str
@@ -58,6 +60,7 @@ class ModelCard:
     export_difference: float
     package_versions: dict[str, str]
     outputs: tuple[str, ...] = CALIBRATION
+    training_range: TrainingRange | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class PublishedModel:
         """The model's name in Triton."""
         return self.card.family
 
+    @property
+    def title(self) -> str:
+        """Which model it is, for people."""
+        return f"{self.family} version {self.version}"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)
@@ -85,8 +93,10 @@ class PublishedModel:
     def from_dict(cls, values: dict[str, Any]) -> PublishedModel:
         """The inverse of `to_dict`; KeyError or TypeError for anything else."""
         listed = ("particle_features", "jet_features", "outputs")
-        names = {name: tuple(values["card"][name]) for name in listed if name in values["card"]}
-        return cls(**{**values, "card": ModelCard(**{**values["card"], **names})})
+        card = {**values["card"], **{name: tuple(values["card"][name]) for name in listed if name in values["card"]}}
+        if limits := card.get("training_range"):
+            card["training_range"] = TrainingRange(**{name: tuple(ends) for name, ends in limits.items()})
+        return cls(**{**values, "card": ModelCard(**card)})
 
 
 @dataclass(frozen=True)
@@ -159,7 +169,8 @@ class ModelRepository:
         """
         published = self._find(card, onnx) or self._write_version(card, onnx)
         widths = ModelWidths(len(card.particle_features), len(card.jet_features), len(card.outputs))
-        config = config_pbtxt(card.family, published.version, widths, settings)
+        record = json.dumps(published.to_dict(), sort_keys=True)
+        config = config_pbtxt(card.family, published.version, widths, settings, record)
         key = _config_key(card.family)
         # Triton reloads a model whose files are newer, even with the same content.
         if not (self.storage.exists(key) and self.storage.read_bytes(key) == config):

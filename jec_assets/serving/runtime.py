@@ -70,6 +70,14 @@ class JetSession:
             factors[indices] = self.log_factors(batch)[:, 0]
         return factors
 
+    def predict_outputs(self, jets: PackedJets) -> NDArray[np.float32]:
+        """All outputs of any number of jets, float32 (jets, numbers per jet), in their order."""
+        outputs = np.empty((len(jets), sum(OUTPUTS[name] for name in self.outputs)), np.float32)
+        for indices, batch in padded_batches(jets):
+            batch.check()
+            outputs[indices] = np.concatenate(list(self.answers(batch).values()), axis=1)
+        return outputs
+
 
 def inference_session(model: bytes, threads: int, providers: Sequence[str] = CPU) -> JetSession:
     """A session for an ONNX model, computing on so many threads (0: one per core).

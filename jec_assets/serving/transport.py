@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from jec_assets.serving.tensors import JETS, LOG_FACTOR, PARTICLES
+from jec_assets.serving.config import RECORD_PARAMETER
+from jec_assets.serving.tensors import JETS, LOG_FACTOR, OUTPUTS, PARTICLES
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,11 +47,12 @@ class ServerUnavailableError(RuntimeError):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What a server says of a model: its versions, rising, and the widths of its inputs."""
+    """What a server says of a model: its versions, rising, the widths of its inputs, how many numbers it answers."""
 
     versions: tuple[int, ...]
     particle_features: int
     jet_features: int
+    outputs: int
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,31 @@ class Transport(ABC):
         return {"http": HttpTransport, "grpc": GrpcTransport}[protocol](address, timeout)
 
     def infer(self, family: str, batch: PaddedJets, version: str) -> NDArray[np.float32]:
-        """Predictions, float32 (jets, 1)."""
+        """The model's outputs in the order of `tensors.OUTPUTS`, float32 (jets, numbers per jet)."""
         with _Translated(self.address):
-            answer = self._infer(family, self._tensors(batch), version).as_numpy(LOG_FACTOR)
-        if np.shape(answer) != (len(batch), 1):
-            raise RequestRefusedError(
-                f"{self.address}: {family} answered {len(batch)} jets with numbers of shape {np.shape(answer)}"
-            )
-        return np.asarray(answer, np.float32)
+            result = self._infer(family, self._tensors(batch), version)
+            answers = {name: result.as_numpy(name) for name in OUTPUTS}
+        given = {name: answer for name, answer in answers.items() if name == LOG_FACTOR or answer is not None}
+        for name, answer in given.items():
+            if np.shape(answer) != (len(batch), OUTPUTS[name]):
+                raise RequestRefusedError(
+                    f"{self.address}: {family} answered {len(batch)} jets with {name} of shape {np.shape(answer)}"
+                )
+        return np.concatenate([np.asarray(answer, np.float32) for answer in given.values()], axis=1)
 
     def model(self, family: str) -> ServedModel:
         """What is served under that name."""
         with _Translated(self.address):
             metadata = self._metadata(family)
         widths = {tensor["name"]: int(tensor["shape"][-1]) for tensor in metadata["inputs"]}
-        return ServedModel(tuple(sorted(map(int, metadata["versions"]))), widths[PARTICLES], widths[JETS])
+        outputs = sum(int(tensor["shape"][-1]) for tensor in metadata["outputs"])
+        return ServedModel(tuple(sorted(map(int, metadata["versions"]))), widths[PARTICLES], widths[JETS], outputs)
+
+    def record(self, family: str) -> str | None:
+        """The record that the model was published with, JSON; None where its configuration has none."""
+        with _Translated(self.address):
+            parameters = self._config(family).get("parameters", {})
+        return str(parameters[RECORD_PARAMETER]["string_value"]) if RECORD_PARAMETER in parameters else None
 
     def statistics(self, family: str) -> ServerStatistics:
         """Statistics of a model, all its versions together."""
@@ -126,6 +138,9 @@ class Transport(ABC):
     def _metadata(self, family: str) -> dict[str, Any]: ...
 
     @abstractmethod
+    def _config(self, family: str) -> dict[str, Any]: ...
+
+    @abstractmethod
     def _statistics(self, family: str) -> dict[str, Any]: ...
 
 
@@ -150,6 +165,9 @@ class HttpTransport(Transport):
     def _metadata(self, family: str) -> dict[str, Any]:
         return dict(self._client.get_model_metadata(family))
 
+    def _config(self, family: str) -> dict[str, Any]:
+        return dict(self._client.get_model_config(family))
+
     def _statistics(self, family: str) -> dict[str, Any]:
         return dict(self._client.get_inference_statistics(family))
 
@@ -173,6 +191,9 @@ class GrpcTransport(Transport):
 
     def _metadata(self, family: str) -> dict[str, Any]:
         return dict(self._client.get_model_metadata(family, as_json=True, client_timeout=self._timeout))
+
+    def _config(self, family: str) -> dict[str, Any]:
+        return dict(self._client.get_model_config(family, as_json=True, client_timeout=self._timeout)["config"])
 
     def _statistics(self, family: str) -> dict[str, Any]:
         return dict(self._client.get_inference_statistics(family, as_json=True, client_timeout=self._timeout))

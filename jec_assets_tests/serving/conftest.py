@@ -64,6 +64,8 @@ def make_jets(jets: int, seed: int) -> PackedJets:
     inputs = NetworkInputs.of(EXTENDED)
     particles = random.normal(0.3, 1.5, (offsets[-1], inputs.particle_features)).astype(np.float32)
     features = random.normal(1.0, 4.0, (jets, inputs.jet_features)).astype(np.float32)
+    # Of these, clients know what is possible: log pT, eta, phi.
+    features[:, :3] = random.uniform([3.0, -2.5, -3.1], [7.0, 2.5, 3.1], (jets, 3))
     return PackedJets(particles, offsets, features)
 
 

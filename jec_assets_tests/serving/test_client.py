@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jec_assets.jets.features import EXTENDED
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import free_ports
-from jec_assets.serving.client import JetClient, WrongFeaturesError
+from jec_assets.serving.client import JetClient, NoQuantilesError, WrongFeaturesError
 from jec_assets.serving.endpoint import ready
 from jec_assets.serving.runtime import JetSession, inference_session
 from jec_assets.serving.tensors import BatchError, PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
+from jec_assets.serving.units import UnitsError
 from jec_assets_tests.serving.conftest import Served
 
 pytestmark = pytest.mark.needs("triton")
@@ -74,6 +76,22 @@ def test_values_that_are_not_finite_are_refused_before_sending(client: JetClient
     broken[3, 0] = np.nan
     with pytest.raises(BatchError, match="jets: "):
         client.log_factors("pfn", replace(jets, jets=broken))
+
+
+def test_momenta_in_other_units_are_refused_before_sending(client: JetClient, jets: PackedJets) -> None:
+    in_mev = jets.jets.copy()
+    in_mev[:, EXTENDED.jet_names.index("log_pt")] += np.log(1000)
+    with pytest.raises(UnitsError, match="pT must be in GeV"):
+        client.log_factors("pfn", replace(jets, jets=in_mev))
+
+
+def test_the_server_says_what_was_published(client: JetClient, served: Served) -> None:
+    assert client.published("pfn") == served.model
+
+
+def test_a_network_without_quantiles_has_none(client: JetClient, jets: PackedJets) -> None:
+    with pytest.raises(NoQuantilesError, match="pfn predicts no quantiles"):
+        client.quantiles("pfn", jets)
 
 
 @pytest.mark.parametrize(

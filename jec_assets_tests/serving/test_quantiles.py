@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tritonclient import http
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.models.outputs import QUANTILES
@@ -19,6 +18,7 @@ from jec_assets.serving.export import TOLERANCE, ExportMismatchError, compare_wi
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.tensors import PaddedJets
+from jec_assets.serving.transport import PROTOCOLS
 from jec_assets.serving.triton import LocalTriton
 from jec_assets_tests.serving.conftest import SMALL, card_of, small_network
 
@@ -77,15 +77,10 @@ def test_a_server_answers_with_quantiles(
     assert repository.current("pfn") == model
     endpoint = own_triton.start_or_reuse(repository.uri)
     load(endpoint, [model])
-    session, batch = inference_session(onnx, threads=1), PaddedJets.of(jets.slice(0, 9))
-    with JetClient.of(endpoint, "http") as client:
-        np.testing.assert_array_equal(client.log_factors("pfn", jets), session.predict(jets))
-    inputs = [
-        http.InferInput(name, list(values.shape), "INT64" if values.dtype == np.int64 else "FP32").set_data_from_numpy(
-            values
-        )
-        for name, values in batch.arrays.items()
-    ]
-    with http.InferenceServerClient(endpoint.http) as server:
-        answered = server.infer("pfn", inputs).as_numpy("log_factor_quantiles")
-    np.testing.assert_array_equal(answered, session.answers(batch)["log_factor_quantiles"])
+    session = inference_session(onnx, threads=1)
+    expected = session.predict_outputs(jets)
+    for protocol in PROTOCOLS:
+        with JetClient.of(endpoint, protocol) as client:
+            np.testing.assert_array_equal(client.log_factors("pfn", jets), expected[:, 0])
+            np.testing.assert_array_equal(client.quantiles("pfn", jets), expected[:, 1:])
+            assert client.quantiles("pfn", jets.slice(0, 0)).shape == (0, 2)

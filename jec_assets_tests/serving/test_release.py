@@ -15,6 +15,7 @@ from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import SplitJets
 from jec_assets.jets.features import EXTENDED, PAPER
 from jec_assets.jets.splits import Split
+from jec_assets.jets.training_range import TrainingRange
 from jec_assets.models.inputs import NetworkInputs
 from jec_assets.models.network import JetNetwork
 from jec_assets.models.prediction import predict
@@ -31,6 +32,7 @@ from jec_assets.serving.served import load_release, publish_release
 from jec_assets.storage import Storage
 from jec_assets_tests.serving.conftest import SMALL, make_jets, small_network
 
+RANGE = TrainingRange((30.0, 2000.0), (0.0, 2.5), (1, 120))
 POLICY = ReleasePolicy(Resampling(20, seed=1), InstanceSettings())
 
 
@@ -56,7 +58,8 @@ def candidate(network: JetNetwork, digest: str) -> Candidate:
         stale=(),
         failed=(),
     )
-    return Candidate(best, network, NetworkDescription("pfn", SMALL["pfn"], "extended", NetworkInputs.of(EXTENDED)))
+    description = NetworkDescription("pfn", SMALL["pfn"], "extended", NetworkInputs.of(EXTENDED))
+    return Candidate(best, network, description, RANGE)
 
 
 @pytest.fixture
@@ -75,6 +78,8 @@ def test_the_first_candidate_is_published_with_its_card(good: JetNetwork, storag
     card = released.model.card
     assert card.data_digests == {"train": "train digest", "validation": "validation digest"}
     assert 0 < card.losses["validation"] < 0.05
+    assert card.training_range == RANGE
+    assert ModelRepository(storage).current("pfn") == released.model
     assert released.export.max_abs_difference <= 1e-5
 
 
