@@ -47,10 +47,6 @@ class ResponseCurve:
         """c23 at offset-corrected transverse momenta (jets,)."""
         return np.interp(np.log(pt), np.log(self.pts), self.factors)
 
-    def covers(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Where c23 is interpolated rather than held constant, bool (jets,)."""
-        return (pt >= self.pts[0]) & (pt <= self.pts[-1])
-
 
 @dataclass(frozen=True)
 class StandardCorrection:
@@ -107,16 +103,6 @@ class StandardCorrection:
         raw, abs_eta = np.asarray(raw_pt, np.float64), np.abs(np.asarray(eta, np.float64))
         offset = self.offset_factor(raw, abs_eta, np.asarray(rho, np.float64), np.asarray(area, np.float64))
         return offset * self.response_factor(offset * raw, abs_eta)
-
-    def covers(self, raw_pt: ArrayLike, eta: ArrayLike, rho: ArrayLike, area: ArrayLike) -> NDArray[np.bool_]:
-        """Which jets lie where the response was measured; the factor of the others is extrapolated. bool (jets,)"""
-        raw, abs_eta = np.asarray(raw_pt, np.float64), np.abs(np.asarray(eta, np.float64))
-        pt = raw * self.offset_factor(raw, abs_eta, np.asarray(rho, np.float64), np.asarray(area, np.float64))
-        bins = bin_of(abs_eta, self.response_edges)
-        covered = np.zeros(len(pt), np.bool_)
-        for index, curve in enumerate(self.response):
-            covered |= (bins == index) & curve.covers(pt)
-        return covered
 
     def offset_factor(
         self,

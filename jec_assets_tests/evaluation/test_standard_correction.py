@@ -88,10 +88,14 @@ def test_jets_beyond_the_measured_range_are_counted() -> None:
     assert correction is not None
     table = corrected_table(4000)
     hard = table.filter(pl.col("genJetPt") >= 50)
-    covered = correction.covers(*(hard[name] for name in ("jetRawPt", "jetEta", "rhoAll", "jetArea")))
+    raw, rho, area = (hard[name].to_numpy().astype(np.float64) for name in ("jetRawPt", "rhoAll", "jetArea"))
+    outside = np.abs(hard["jetEta"].to_numpy()) >= 1.3
+    pt = np.maximum(raw - np.where(outside, *correction.offset_slopes[::-1]) * rho * area, 1e-4 * raw)
     found = coverage(table, correction)
-    assert sum(each.jets for each in found) == len(hard)
-    assert sum(each.below + each.above for each in found) == np.count_nonzero(~covered)
-    assert all(each.below > 0 and each.above > 0 for each in found)
+    for each, here, curve in zip(found, (~outside, outside), correction.response, strict=True):
+        assert (each.low, each.high) == (curve.pts[0], curve.pts[-1])
+        assert each.jets == np.count_nonzero(here)
+        assert each.below == np.count_nonzero(pt[here] < each.low) > 0
+        assert each.above == np.count_nonzero(pt[here] > each.high) > 0
     assert [each.abs_eta.low for each in found] == [0.0, 1.3]
     assert coverage(table.head(0), correction)[0].jets == 0
