@@ -12,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from jec_assets.models.edge_training import EdgeLayers
 from jec_assets.models.edges import edge_mean_in_evaluation, edge_mean_in_training, edge_mean_of_slots
-from jec_assets.models.row_norm import RowNorm
+from jec_assets.models.row_norm import RowNorm, folded_linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,18 @@ class EdgeConv(nn.Module):
 
     def forward_slots(self, rows: Tensor, neighbors: Tensor, share: Tensor) -> Tensor:
         """The same in evaluation for a fixed number of neighbors: see `edge_mean_of_slots`."""
-        own, other, folded = self._folded(rows)
-        return self._joined(rows, edge_mean_of_slots(own, other, neighbors, share, folded))
+        width = rows.shape[1]
+        own, difference = self.linears[0].weight[:, :width], self.linears[0].weight[:, width:]
+        scale, shift = self.norms[0].folded()
+        own_rows = functional.linear(rows, (own - difference) * scale.unsqueeze(1), shift)
+        other_rows = functional.linear(rows, difference * scale.unsqueeze(1))
+        layers = zip(self.linears[1:], self.norms[1:], strict=True)
+        folded = [folded_linear(layer, after=norm) for layer, norm in layers]
+        mean = edge_mean_of_slots(own_rows, other_rows, neighbors, share, folded)
+        if len(self.shortcut):
+            layer, norm = cast("tuple[nn.Linear, RowNorm]", self.shortcut)
+            rows = functional.linear(rows, *folded_linear(layer, after=norm))
+        return functional.relu(rows + mean)
 
     def _parts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The first layer as what a particle gives to its own edges, and what to those it is a neighbor on."""
@@ -74,4 +85,4 @@ class EdgeConv(nn.Module):
         return own * scale + shift, other * scale, folded
 
     def _joined(self, rows: Tensor, mean: Tensor) -> Tensor:
-        return nn.functional.relu(self.shortcut(rows) + mean)
+        return functional.relu(self.shortcut(rows) + mean)

@@ -95,16 +95,16 @@ def edge_mean_in_evaluation(
 
 
 def edge_mean_of_slots(
-    own: Tensor, other: Tensor, neighbors: Tensor, share: Tensor, folded: Sequence[tuple[Tensor, Tensor]]
+    own: Tensor, other: Tensor, neighbors: Tensor, share: Tensor, folded: Sequence[tuple[Tensor, Tensor | None]]
 ) -> Tensor:
     """As `edge_mean_in_evaluation`, with a fixed number of neighbors a particle, for export.
 
-    neighbors: int64 (particles, k), rows of own and other; share: (particles, k), 1 / (number of neighbors) for
+    neighbors: int64 (jets, slots, k), rows of own and other; share: (jets, 1, 1, k), 1 / (number of neighbors) for
     those that exist and 0 for others.
     """
-    units, slots = own.shape[1], neighbors.shape[1]
-    others = other.index_select(0, neighbors.flatten()).reshape(-1, slots, units)
+    units, (jets, slots, k) = own.shape[1], neighbors.shape
+    others = other.index_select(0, neighbors.flatten()).reshape(-1, k, units)
     rows = nn.functional.relu(own.unsqueeze(1) + others).reshape(-1, units)
     for weight, bias in folded:
         rows = nn.functional.relu(nn.functional.linear(rows, weight, bias))
-    return torch.bmm(share.unsqueeze(1), rows.reshape(-1, slots, units)).squeeze(1)
+    return torch.matmul(share, rows.reshape(jets, slots, k, units)).reshape(-1, units)

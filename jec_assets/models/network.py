@@ -82,6 +82,9 @@ class JetNetwork(nn.Module, ABC):
     client of the server too, passes what the feature set says and nothing else.
     """
 
+    # Of padded jets, computed at a time in what is exported: what is between two layers of these fits a core's cache.
+    slots_at_once = 1024
+
     def __init__(self, inputs: NetworkInputs, outputs: int) -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, outputs

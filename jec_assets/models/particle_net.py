@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear, relu
 
 from jec_assets.models.complexity import STEM_UNITS
 from jec_assets.models.edge_conv import EdgeConv
 from jec_assets.models.neighbors import arrangement_of
 from jec_assets.models.network import JetNetwork, head
-from jec_assets.models.row_norm import RowNorm
+from jec_assets.models.row_norm import RowNorm, folded_linear
 from jec_assets.models.segments import segment_mean
 from jec_assets.models.slots import Slots
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 class ParticleNet(JetNetwork):
     """Stem, blocks of EdgeConv, the mean over the jet's particles, then the head on it and the jet's features."""
+
+    slots_at_once = 256
 
     def __init__(self, hyperparameters: ParticleNetHyperparameters, inputs: NetworkInputs, outputs: int) -> None:
         super().__init__(inputs, outputs)
@@ -68,9 +71,11 @@ class ParticleNet(JetNetwork):
         if self.training:
             raise RuntimeError("the padded computation is for evaluation: call eval() first")
         slots = Slots(particles, particle_count, self.neighbors)
-        particles = slots.rows_of(particles)
-        rows = self.stem(self.standardize_particles(particles))
-        neighbors, share = slots.neighbors_of_points(particles[:, self.points])
+        rows = slots.rows()
+        neighbors, share = slots.neighbors_of_points(rows[:, self.points])
+        first_norm, layer, second_norm, _ = cast("tuple[RowNorm, nn.Linear, RowNorm, nn.ReLU]", self.stem)
+        weight, bias = folded_linear(layer, first_norm, second_norm)
+        rows = relu(linear(self.standardize_particles(rows), weight, bias))
         for index, block in enumerate(self.blocks):
             if index:
                 neighbors, share = slots.neighbors_of_features(rows)

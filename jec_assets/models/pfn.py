@@ -49,7 +49,7 @@ class PFN(JetNetwork):
     def forward_padded(self, particles: Tensor, particle_count: Tensor, jets: Tensor) -> Tensor:
         """See `JetNetwork.forward_padded`."""
         slots = Slots(particles, particle_count)
-        embedded = self.phi(self.standardize_particles(slots.rows_of(particles)))
+        embedded = self.phi(self.standardize_particles(slots.rows()))
         return self._from_sums(slots.sum(embedded), jets)
 
     def _weights_and_biases(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -106,7 +106,7 @@ class PFNCommittee(JetNetwork):
             raise RuntimeError("the padded computation is for evaluation: call eval() first")
         slots = Slots(particles, particle_count)
         sides = slots.spread(self.folded.sides(jets, self.standardize_jets))
-        return self._mean(self._see(slots.rows_of(particles), sides, jets), slots.sum)
+        return self._mean(self._see(slots.rows(), sides, jets), slots.sum)
 
     def _see(self, particles: Tensor, sides: Tensor, jets: Tensor) -> SeenJets:
         shares = particles[:, self.log_share : self.log_share + 1].clamp(max=1.0).exp()

@@ -1,7 +1,7 @@
 """Batch normalization of rows, such as particles, by the moments of the whole batch, whoever holds its parts.
 
-Belongs here: the layer and its derivative over several processes. Does not belong here: batch normalization on edges,
-which is woven into what is computed there (`edge_training.py`).
+Belongs here: the layer, its derivative over several processes, and how it is folded into a layer beside it. Does not
+belong here: batch normalization on edges, which is woven into what is computed there (`edge_training.py`).
 
 S. Ioffe, C. Szegedy, "Batch normalization", arXiv:1502.03167, Section 3. Over several processes this is what torch's
 SyncBatchNorm does, which refuses tensors on the CPU: its kernels are those of GPUs.
@@ -63,6 +63,25 @@ class RowNorm(nn.BatchNorm1d):
         """Factor and summand (units,) that normalize by the fixed moments."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         return scale, self.bias - self.running_mean * scale
+
+
+def folded_linear(
+    linear: nn.Linear, before: RowNorm | None = None, after: RowNorm | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias that do what the normalization `before`, the layer and the normalization `after` do one by one.
+
+    By the fixed moments. Without any normalization they are the layer's own.
+    """
+    weight: Tensor = linear.weight
+    bias: Tensor | None = linear.bias
+    if before is not None:
+        scale, shift = before.folded()
+        moved = weight @ shift
+        weight, bias = weight * scale, moved if bias is None else bias + moved
+    if after is not None:
+        scale, shift = after.folded()
+        weight, bias = weight * scale.unsqueeze(1), shift if bias is None else bias * scale + shift
+    return weight, bias
 
 
 class _NormOverProcesses(torch.autograd.Function):

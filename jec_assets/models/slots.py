@@ -1,10 +1,11 @@
-"""Padded jets in the form that is exported: real particles as rows, and back.
+"""Padded jets in the form that is exported: dense blocks, with padding that never enters an output.
 
-Belongs here: how a dense array with any number of particles a jet becomes rows without padding, in operations that ONNX
-has. Does not belong here: training and evaluation, which never see padding (`neighbors.py` has their form).
+Belongs here: which slots of a dense block have a particle, sums over these, and their nearest neighbors, in operations
+that ONNX has. Does not belong here: training and evaluation, which never see padding (`neighbors.py` has their form),
+and keeping blocks small and evenly filled, which what is exported does for itself (`jec_assets.serving.graph_chunks`).
 
-Only real particles become rows, so a batch costs what its particles cost, however far it is padded, and what padding
-holds is never read. One more row of zeros, the last, stands for every neighbor that a particle lacks.
+Slots without a particle hold zeros, whatever was given there, and are computed like others. Only sums and neighbors
+leave them out.
 """
 
 from __future__ import annotations
@@ -24,65 +25,59 @@ class Slots:
     """The slots of padded particles (jets, slots, features), the first `particle_count`, int64 (jets, 1), real.
 
     `neighbors`: how many slots there are at least, so that as many can be chosen from; 0 where no graph is wanted.
+    real: bool (jets, slots, 1), which slots have a particle.
     """
 
     def __init__(self, particles: Tensor, particle_count: Tensor, neighbors: int = 0) -> None:
-        given = particles.shape[1]
-        slots = torch.arange(torch.sym_max(given, neighbors), device=particles.device)  # type: ignore[no-untyped-call]
-        self._neighbors = neighbors
-        self._count = particle_count.clamp(0, given)
-        real = slots < self._count
-        self._real = real.unsqueeze(2)
-        self._jets, taken = real.nonzero().unbind(1)
-        self._taken = self._jets * given + taken
-        self._first = self._count.cumsum(0) - self._count
-        # A slot without particle is a copy of its jet's first, which leaves the jet's center amid its particles.
-        self._rows = self._first + slots * real
-        self._slots = slots
+        given, count = particles.shape[1], particle_count
+        if neighbors:
+            count = count.clamp(max=given)
+            slots = torch.arange(torch.sym_max(given, neighbors), device=particles.device)  # type: ignore[no-untyped-call]
+            particles = particles.index_select(1, slots.clamp(max=given - 1))
+        else:
+            slots = torch.arange(given, device=particles.device)
+        self.real = (slots < count).unsqueeze(2)
+        self._jets, self._slots, self._neighbors = particles.shape[0], particles.shape[1], neighbors
+        self._dense = torch.where(self.real, particles, 0.0)
+        self._count, self._numbers = count, slots
 
-    def rows_of(self, particles: Tensor) -> Tensor:
-        """(jets, slots, features) to (particles + 1, features)."""
-        rows = particles.flatten(0, 1).index_select(0, self._taken)
-        return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
+    def rows(self) -> Tensor:
+        """The particles as rows (jets x slots, features), zeros where there is none."""
+        return self._dense.flatten(0, 1)
 
     def spread(self, values: Tensor) -> Tensor:
-        """Each jet's values for each of its particles: (jets, columns) to (particles + 1, columns)."""
-        rows = values.index_select(0, self._jets)
-        return torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
+        """Each jet's values for each of its slots: (jets, columns) to (jets x slots, columns)."""
+        return values.unsqueeze(1).expand(-1, self._slots, -1).flatten(0, 1)
 
     def sum(self, rows: Tensor) -> Tensor:
-        """Over each jet's particles: (particles + 1, features) to (jets, features); 0 for a jet without."""
-        return torch.where(self._real, self._padded(rows), 0.0).sum(dim=1)
+        """Over each jet's particles: (jets x slots, columns) to (jets, columns); 0 for a jet without."""
+        return torch.bmm(self.real.to(rows.dtype).transpose(1, 2), self.dense(rows)).squeeze(1)
 
     def mean(self, rows: Tensor) -> Tensor:
         """As `sum`, divided by the number of particles; 0 for a jet without."""
         return self.sum(rows) / self._count.clamp(min=1)
 
+    def dense(self, rows: Tensor) -> Tensor:
+        """(jets x slots, columns) to (jets, slots, columns)."""
+        return rows.reshape(self._jets, self._slots, rows.shape[1])
+
     def neighbors_of_points(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Nearest neighbors in a plane, (particles + 1, 2); see `neighbors_of_features`."""
+        """Nearest neighbors in a plane, (jets x slots, 2); see `neighbors_of_features`."""
         return self._nearest(points, squared_distances_in_plane)
 
     def neighbors_of_features(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of the nearest neighbors, int64 (particles + 1, k), and the share of each in a mean over them.
+        """Rows of the nearest neighbors, int64 (jets, slots, k), and the share of each in a mean, (jets, 1, 1, k).
 
-        rows: (particles + 1, dimensions). ONNX's TopK breaks ties as `neighbors.py` does; torch's own leaves them open.
+        rows: (jets x slots, dimensions). The share is 0 where a neighbor does not exist. ONNX's TopK breaks ties as
+        `neighbors.py` does; torch's own leaves them open.
         """
         return self._nearest(rows, squared_distances)
 
     def _nearest(self, rows: Tensor, distances: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        itself = torch.where(self._slots == self._slots.unsqueeze(1), torch.inf, 0.0)
-        between = distances(self._padded(rows), self._real) + itself
-        slots = between.topk(self._neighbors, largest=False).indices
+        between = distances(self.dense(rows), self.real)
+        itself = torch.where(self._numbers == self._numbers.unsqueeze(1), torch.inf, 0.0).to(between.dtype)
+        nearest = (between + itself).topk(self._neighbors, largest=False).indices
         exist = torch.arange(self._neighbors, device=rows.device) < self._count - 1
         share = exist / exist.sum(dim=1, keepdim=True).clamp(min=1)
-        last = self._count.sum()
-        nearest = torch.where(exist.unsqueeze(1), slots + self._first.unsqueeze(1), last)
-        nearest = nearest[self._real.squeeze(2)]
-        return (
-            torch.cat([nearest, last.expand(1, self._neighbors)]),
-            torch.cat([share.index_select(0, self._jets), share.new_zeros(1, self._neighbors)]),
-        )
-
-    def _padded(self, rows: Tensor) -> Tensor:
-        """(particles + 1, features) to (jets, slots, features)."""
-        return rows.index_select(0, self._rows.flatten()).reshape(*self._rows.shape, rows.shape[1])
+        first = self._slots * torch.arange(self._jets, device=rows.device)
+        return nearest + first.reshape(-1, 1, 1), share.reshape(-1, 1, 1, self._neighbors)

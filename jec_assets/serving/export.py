@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.graph_chunks import in_chunks
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.tensors import INPUTS, PaddedJets, batches_by_length, output_tensors
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5  # of the prediction, log(genJetPt / jetPt): far below any uncertainty of a jet's energy
 OPSET = 20  # loads in ONNX Runtime from 1.17 on
 SMALL_BATCH = 64
+# What depends on weights alone, such as a folded normalization, is computed at export, whatever the weights' size.
+FOLDED_NUMBERS = 1 << 40
 TALKATIVE = ("torch.onnx._internal.exporter._registration", "onnxscript.optimizer._constant_folding")
 
 
@@ -47,10 +50,13 @@ class ExportCheck:
 def export_onnx(network: JetNetwork) -> bytes:
     """The network's `forward_padded` in evaluation mode as ONNX; any number of jets and of particle slots.
 
+    Normalizations are folded into the layers beside them, and jets are computed a few at a time, see `graph_chunks.py`.
+
     Inputs and outputs are those of `tensors.py`. The same weights give the same bytes. The network is left in the mode
     it was in.
     """
     import torch
+    from onnxscript.optimizer import optimize
 
     from jec_assets.serving.padded import PaddedNetwork
 
@@ -74,9 +80,9 @@ def export_onnx(network: JetNetwork) -> bytes:
         network.train(was_training)
     if program is None:
         raise ExportMismatchError("torch.onnx.export gave no program")
-    model: onnx.ModelProto = program.model_proto
+    model = optimize(program.model_proto, input_size_limit=FOLDED_NUMBERS, output_size_limit=FOLDED_NUMBERS)
     _remove_traces(model)
-    return bytes(model.SerializeToString(deterministic=True))
+    return bytes(in_chunks(model, network.slots_at_once).SerializeToString(deterministic=True))
 
 
 def compare_with_torch(model: bytes, network: JetNetwork, jets: PackedJets) -> ExportCheck:

@@ -83,12 +83,16 @@ def test_padded_jets_find_the_same() -> None:
     for jet, (start, stop) in enumerate(pairwise(offsets.tolist())):
         dense[jet, : stop - start] = torch.from_numpy(positions[start:stop])
     slots = Slots(dense, torch.tensor(counts)[:, None], neighbors)
-    found, share = slots.neighbors_of_features(slots.rows_of(dense))
+    found, share = slots.neighbors_of_features(slots.rows())
     expected = by_brute_force(positions.astype(np.float64), offsets, neighbors)
-    for rows, shares, others in zip(found.tolist(), share.tolist(), expected, strict=False):
-        assert rows[: len(others)] == others
-        assert shares == pytest.approx([1 / max(1, len(others))] * len(others) + [0] * (neighbors - len(others)))
-    assert found[-1].tolist() == [len(positions)] * neighbors
+    for jet, (start, stop) in enumerate(pairwise(offsets.tolist())):
+        exist = min(neighbors, counts[jet] - 1)
+        in_jet = [[start + row - 35 * jet for row in rows[:exist]] for rows in found[jet, : stop - start].tolist()]
+        assert in_jet == expected[start:stop]
+        shares = [1 / max(1, exist)] * exist + [0] * (neighbors - exist)
+        assert share[jet].flatten().tolist() == pytest.approx(shares)
+    assert found.min() >= 0
+    assert found.max() < 4 * 35
 
 
 def test_an_arrangement_is_a_permutation_by_multiplicity() -> None:

@@ -15,11 +15,13 @@ from torch.nn.functional import gelu, linear, pad, scaled_dot_product_attention
 
 from jec_assets.models.dropout import Dropout
 from jec_assets.models.particle_transformer.attention import attend
+from jec_assets.models.particle_transformer.slot_pairs import attend_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jec_assets.models.particle_transformer.jet_blocks import JetBlocks
+    from jec_assets.models.slots import Slots
 
 FEED_FORWARD = 4  # width of the hidden layer, in widths of the block
 
@@ -45,6 +47,20 @@ class _Block(nn.Module):
         self.result = nn.Linear(FEED_FORWARD * width, width)
         self.residual_scale = nn.Parameter(torch.ones(width))
 
+    def _projected(self, rows: Tensor, slots: int, parts: slice) -> tuple[Tensor, ...]:
+        """Of queries (scaled), keys and values those wanted, (heads, jets, slots, width / heads) each.
+
+        rows: (jets x slots, width).
+        """
+        width = len(self.residual_scale)
+        scale = torch.ones_like(self.projection.bias)
+        scale[:width] = (width // self.heads) ** -0.5
+        first, last, _ = parts.indices(3)
+        own = slice(first * width, last * width)
+        weight, bias = (self.projection.weight * scale.unsqueeze(1))[own], (self.projection.bias * scale)[own]
+        dense = linear(rows, weight, bias).reshape(-1, slots, (last - first) * self.heads, width // self.heads)
+        return dense.permute(2, 0, 1, 3).chunk(last - first)
+
     def _joined(self, rows: Tensor, attended: Tensor) -> Tensor:
         """Rows (rows, width) and what attention gave them, to the block's output."""
         scale = self.head_scale.repeat_interleave(len(self.residual_scale) // self.heads)
@@ -61,6 +77,11 @@ class ParticleBlock(_Block):
         """(particles, width) to the same; biases: those of `JetBlocks.biases`."""
         projected = self.projection(self.norm(rows))
         return self._joined(rows, attend(projected, jets, biases, self.dropout.p if self.training else 0.0))
+
+    def forward_slots(self, rows: Tensor, slots: Slots, biases: Tensor) -> Tensor:
+        """The same in evaluation for padded jets, (jets x slots, width); biases: those of `SlotPairs.biases`."""
+        queries, keys, values = self._projected(self.norm(rows), slots.real.shape[1], slice(3))
+        return self._joined(rows, attend_slots(queries, keys, values, biases).flatten(0, 1))
 
 
 class ClassBlock(_Block):
@@ -89,6 +110,14 @@ class ClassBlock(_Block):
             attended.append(scaled_dot_product_attention(query, key, value, real).flatten(1))
             start = own.stop
         return self._joined(tokens, torch.cat(attended))
+
+    def forward_slots(self, tokens: Tensor, rows: Tensor, slots: Slots, mask: Tensor) -> Tensor:
+        """The same in evaluation for padded jets, (jets x slots, width); mask: `SlotPairs.mask`."""
+        together = torch.cat([self.norm(tokens).unsqueeze(1), slots.dense(self.norm(rows))], dim=1)
+        keys, values = self._projected(together.flatten(0, 1), together.shape[1], slice(1, 3))
+        (queries,) = self._projected(tokens, 1, slice(1))
+        attended = attend_slots(queries, keys, values, pad(mask, (1, 0)))
+        return self._joined(tokens, attended.flatten(0, 1))
 
     def _heads(self, dense: Tensor) -> Tensor:
         """(jets, slots, width) to (jets, heads, slots, width / heads)."""

@@ -15,22 +15,27 @@ from torch.nn.functional import gelu
 
 from jec_assets.models.network import JetNetwork, head
 from jec_assets.models.particle_transformer.blocks import ClassBlock, ParticleBlock
-from jec_assets.models.particle_transformer.jet_blocks import ArrangedJets, JetBlocks
+from jec_assets.models.particle_transformer.jet_blocks import ArrangedJets
 from jec_assets.models.particle_transformer.pair_embedding import PairEmbedding
 from jec_assets.models.particle_transformer.pair_features import Kinematics, pair_features
+from jec_assets.models.particle_transformer.slot_pairs import SlotPairs
 from jec_assets.models.row_norm import RowNorm
+from jec_assets.models.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jec_assets.models.hyperparameters import ParticleTransformerHyperparameters
     from jec_assets.models.inputs import NetworkInputs
+    from jec_assets.models.particle_transformer.jet_blocks import JetBlocks
 
 TOKEN_SPREAD = 0.02  # of the class token's first values
 
 
 class ParticleTransformer(JetNetwork):
     """See the module; MissingFeatureError where the inputs hold no log pT."""
+
+    slots_at_once = 256
 
     def __init__(
         self, hyperparameters: ParticleTransformerHyperparameters, inputs: NetworkInputs, outputs: int
@@ -66,10 +71,17 @@ class ParticleTransformer(JetNetwork):
         """See `JetNetwork.forward_padded`; for evaluation only, RuntimeError in training."""
         if self.training:
             raise RuntimeError("the padded computation is for evaluation: call eval() first")
-        real = torch.arange(particles.shape[1], device=particles.device) < particle_count
-        blocks = JetBlocks([real])
-        rows = particles.flatten(0, 1).index_select(0, real.flatten().nonzero().squeeze(1))
-        return self._from_tokens(self._tokens(rows, blocks, jets.shape[0]), jets)
+        slots = Slots(particles, particle_count)
+        pairs = SlotPairs(slots)
+        momenta = self.kinematics.momenta(slots.rows())
+        biases = pairs.biases(self.pair_embedding.forward_slots(pairs.features(momenta)))
+        rows = self.embedding(self.standardize_particles(slots.rows()))
+        for block in self.blocks:
+            rows = block.forward_slots(rows, slots, biases)
+        tokens = self.token.expand(jets.shape[0], -1)
+        for class_block in self.class_blocks:
+            tokens = class_block.forward_slots(tokens, rows, slots, pairs.mask)
+        return self._from_tokens(self.norm(tokens), jets)
 
     def _tokens(self, particles: Tensor, jets: JetBlocks, count: int) -> Tensor:
         """Rows of particles, in physical units, to the normalized token of each jet, (jets, width)."""

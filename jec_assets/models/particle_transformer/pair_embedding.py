@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, linear
 
 from jec_assets.models.complexity import PAIR_FEATURES
-from jec_assets.models.row_norm import RowNorm
+from jec_assets.models.row_norm import RowNorm, folded_linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +34,17 @@ class PairEmbedding(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(pairs, 4) to (units of the last layer, pairs)."""
-        if self.training or torch.compiler.is_exporting():
+        if self.training:
             return self._embedded(features)
         # With fixed moments pairs are embedded one by one: no need to hold all of them in all layers.
         return torch.cat([self._embedded(part) for part in torch.split(features, EVALUATED_PAIRS)], dim=1)
+
+    def forward_slots(self, features: Tensor) -> Tensor:
+        """The same in evaluation with normalizations folded: (pairs, 4) to (pairs, units of the last layer)."""
+        rows, before = features, self.norms[0]
+        for number, (layer, norm) in enumerate(zip(self.linears, self.norms[1:], strict=True)):
+            rows = gelu(linear(rows, *folded_linear(layer, None if number else before, norm)))
+        return rows
 
     def _embedded(self, features: Tensor) -> Tensor:
         rows: Tensor = self.norms[0](features)
