@@ -47,6 +47,10 @@ class ResponseCurve:
         """c23 at offset-corrected transverse momenta (jets,)."""
         return np.interp(np.log(pt), np.log(self.pts), self.factors)
 
+    def covers(self, pt: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where c23 is interpolated rather than held constant, bool (jets,)."""
+        return (pt >= self.pts[0]) & (pt <= self.pts[-1])
+
 
 @dataclass(frozen=True)
 class StandardCorrection:

@@ -25,6 +25,10 @@ def test_a_curve_is_linear_in_log_pt_and_constant_outside() -> None:
     np.testing.assert_allclose(CURVE(np.array([1, 30, middle, 100, 5000])), [1.2, 1.2, 1.15, 1.1, 1.05])
 
 
+def test_a_curve_covers_what_lies_between_its_points() -> None:
+    assert CURVE.covers(np.array([29.9, 30.0, 1000.0, 1000.1])).tolist() == [False, True, True, False]
+
+
 def test_levels_apply_one_after_the_other() -> None:
     offset = 1 - 0.4 * 20 * 0.5 / 104
     np.testing.assert_allclose(CORRECTION.factor([104.0], [0.3], [20.0], [0.5]), [offset * 1.1])
