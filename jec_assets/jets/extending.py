@@ -62,9 +62,11 @@ def extend_tree(
     has a branch that cannot be copied or is to be added, and OutputExistsError unless `overwrite`; whatever is raised,
     `out` is left as it was.
     """
-    if out.exists() and (not overwrite or out.samefile(file.url)):
+    if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} is there already: choose another name or remove it")
     with open_tree(file) as tree, appearing_file(out) as target:
+        if out.exists() and not file.is_remote and out.samefile(file.url):
+            raise OutputExistsError(f"{out} is the file that is to be copied: choose another name")
         types, counters = _types(file, tree)
         if known := sorted(set(types) & set(extension.types)):
             _refuse(file, f"the tree has {', '.join(known)} already", "take the file as it was before")
@@ -99,6 +101,7 @@ def _write(copy: _Copy, target: Path, extension: Extension, report: Callable[[in
     texts, left_out = _other_objects(copy.file, source)
     with uproot.recreate(target, compression=source.compression) as output:
         types = {**copy.types, **extension.types}
+        report(0, copy.tree.num_entries)
         tree = output.mktree(TREE, types, title=copy.tree.title, counter_name=lambda name: copy.counters[name])
         for arrays, start, stop in copy.chunks():
             tree.extend({**arrays, **extension.values(arrays, stop - start)})

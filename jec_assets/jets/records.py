@@ -17,6 +17,8 @@ from jec_assets.jets.schema import BY_NAME
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from jec_assets.jets.features import FeatureSet
 
 QUARK_GLUON = ("QG_ptD", "QG_axis2", "QG_mult")
@@ -100,15 +102,24 @@ def columns_of_branches(arrays: Mapping[str, Any], jets: int) -> Columns:
         if (array.ndim == 1) != (branch.counter is None):
             raise RecordError(f"branch {name} has {array.ndim - 1} axes beside the jets")
         if branch.counter is None:
-            scalars[name] = ak.to_numpy(array).astype(branch.dtype, copy=False)
+            scalars[name] = _numbers(name, array)
             continue
         counts = ak.to_numpy(ak.num(array))
         if not counted_by:
             offsets[1:], counted_by = np.cumsum(counts), name
         elif not np.array_equal(np.diff(offsets), counts):
             raise RecordError(f"{name} and {counted_by} differ in length")
-        particles[name] = ak.to_numpy(ak.flatten(array)).astype(branch.dtype, copy=False)
+        particles[name] = _numbers(name, ak.flatten(array))
     return Columns(scalars, particles, offsets)
+
+
+def _numbers(name: str, values: Any) -> NDArray[Any]:
+    import awkward as ak
+
+    try:
+        return np.asarray(ak.to_numpy(values, allow_missing=False).astype(BY_NAME[name].dtype, copy=False))
+    except ValueError as fault:
+        raise RecordError(f"branch {name} has missing values: fill them or drop these jets") from fault
 
 
 def _bases(name: str, fields: Collection[str]) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jec_assets.jets.extending import Extension, OutputExistsError, extend_tree
+from jec_assets.jets.extending import Extension, extend_tree
 from jec_assets.jets.features import UnknownFeatureSetError
-from jec_assets.jets.reading import JetFileError, RemoteReadError
+from jec_assets.jets.reading import JetFileError
 from jec_assets.jets.records import RecordError, columns_of_records
 from jec_assets.jets.sources import JetFile
 from jec_assets.serving.calibrator import ChangedFeaturesError
@@ -29,7 +29,6 @@ from jec_assets.serving.repository import BrokenRepositoryError, UnpublishedMode
 from jec_assets.serving.runtime import UnusableModelError
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.units import UnitsError
-from jec_assets.storage import ArtifactMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +41,9 @@ if TYPE_CHECKING:
 
 # What can be wrong with a file, a server or a repository; each says in one message what to do.
 FAULTS = (
-    *(JetFileError, RemoteReadError, OutputExistsError, RecordError, UnitsError),
-    *(RequestRefusedError, ServerUnavailableError, ArtifactMissingError, UnpublishedModelError, BrokenRepositoryError),
-    *(UnusableModelError, OnnxRuntimeInstallationError, UnknownFeatureSetError, ChangedFeaturesError),
+    *(OSError, JetFileError, RecordError, UnitsError),
+    *(RequestRefusedError, ServerUnavailableError, UnpublishedModelError, BrokenRepositoryError, UnusableModelError),
+    *(OnnxRuntimeInstallationError, UnknownFeatureSetError, ChangedFeaturesError),
 )
 RESIDUAL = "derived from simulation: data, as opposed to simulation, still need the residual correction"
 
@@ -54,24 +53,26 @@ class CalibratedFile:
     """What came of a file: how many jets it has, how many of them are not calibrated or outside the training's range.
 
     left_out: objects of the input beside the tree that are not in the output
+    range_known: whether the model's record says which jets the training had; else all count as outside
     """
 
     jets: int
     not_calibrated: int
     outside_range: int
     left_out: tuple[str, ...]
+    range_known: bool
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What whoever uses the file should know, a line each."""
-        unusable, outside = f"{self.not_calibrated:,} jets", f"{self.outside_range:,} jets"
         remarks = []
         if self.not_calibrated:
-            remarks.append(
-                f"{unusable} without constituents, or with a feature that is not finite, keep their momentum"
-            )
-        if self.outside_range:
-            remarks.append(f"{outside} are unlike any of the training: see jetOutsideRange")
+            unusable = f"{self.not_calibrated:,} jets without constituents, or with a feature that is not finite,"
+            remarks.append(f"{unusable} keep their momentum")
+        if not self.range_known:
+            remarks.append("which jets the training had is not on record: all are flagged in jetOutsideRange")
+        elif self.outside_range:
+            remarks.append(f"{self.outside_range:,} jets are unlike any of the training: see jetOutsideRange")
         if self.left_out:
             remarks.append(f"not copied: {', '.join(self.left_out)}")
         return tuple(remarks)
@@ -98,11 +99,10 @@ def calibrate_file(
         counts["outside_range"] += int(np.count_nonzero(calibration.outside_range))
         return _branches(calibrator.model.family, columns, calibration)
 
-    extension = Extension(
-        _types(calibrator), values, {_named("calibration", calibrator.model.family): _note(calibrator)}
-    )
-    written = extend_tree(file, out, extension, report, overwrite)
-    return CalibratedFile(written.rows, **counts, left_out=written.left_out)
+    notes = {_named("calibration", calibrator.model.family): _note(calibrator)}
+    written = extend_tree(file, out, Extension(_types(calibrator), values, notes), report, overwrite)
+    range_known = calibrator.model.card.training_range is not None
+    return CalibratedFile(written.rows, **counts, left_out=written.left_out, range_known=range_known)
 
 
 def _branches(family: str, columns: Columns, calibration: Calibration) -> dict[str, NDArray[Any]]:

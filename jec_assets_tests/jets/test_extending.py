@@ -51,7 +51,7 @@ def test_every_row_and_branch_is_there_with_its_type(
     out = tmp_path / "out.root"
     written = extend_tree(file_of(source), out, TWICE, lambda *now: seen.append(now))
     assert (written.rows, written.left_out) == (100, ())
-    assert seen == [(37, 100), (74, 100), (100, 100)]
+    assert seen == [(0, 100), (37, 100), (74, 100), (100, 100)]
     with uproot.open(source) as before, uproot.open(out) as after:
         assert after["note"] == "twice the pT"
         types = {name: branch.typename for name, branch in after[TREE].items()}
@@ -108,7 +108,7 @@ def test_an_output_is_replaced_only_if_asked(source: Path, tmp_path: Path) -> No
         extend_tree(file_of(source), out, TWICE, silent)
     assert out.read_text() == "mine"
     extend_tree(file_of(source), out, TWICE, silent, overwrite=True)
-    with pytest.raises(OutputExistsError, match="choose another name"):
+    with pytest.raises(OutputExistsError, match="is the file that is to be copied"):
         extend_tree(file_of(source), source, TWICE, silent, overwrite=True)
 
 

@@ -86,6 +86,13 @@ def test_branches_of_another_shape_or_length_are_named(records: ak.Array) -> Non
         columns_of_records(wrong, wrong.fields, EXTENDED, len(wrong))
 
 
+@pytest.mark.parametrize("name", ["jetPt", "PF_mass"])
+def test_missing_values_are_named(records: ak.Array, name: str) -> None:
+    wrong = ak.with_field(records, ak.mask(records[name], records[name] > ak.mean(records[name])), name)
+    with pytest.raises(RecordError, match=f"branch {name} has missing values"):
+        columns_of_records(wrong, wrong.fields, EXTENDED, len(wrong))
+
+
 def test_constituents_on_a_line_have_no_minor_axis() -> None:
     one = np.ones(3)
     line = Constituents(np.zeros(3, int), 2, 10 * one, np.array([-0.1, 0, 0.1]), 0 * one, 22 * one, 0 * one)

@@ -136,7 +136,7 @@ def test_a_file_keeps_all_its_jets_and_gets_what_torch_predicts(
     before, after = branches_in(source), branches_in(tmp_path / "out.root")
     for name, values in before.items():
         assert ak.array_equal(after[name], values, equal_nan=True), name
-    assert seen == [(70, JETS), (140, JETS), (210, JETS), (280, JETS), (JETS, JETS)]
+    assert seen == [(0, JETS), (70, JETS), (140, JETS), (210, JETS), (280, JETS), (JETS, JETS)]
     kept = np.setdiff1d(np.arange(JETS), UNUSABLE)
     expected = np.exp(predict_outputs(network, usable))
     factor = ak.to_numpy(after["jetFactor_pfn_committee"])
@@ -204,7 +204,8 @@ def test_several_models_calibrate_one_file(both: Both, source: Path, tmp_path: P
     first, second = tmp_path / "first.root", tmp_path / "second.root"
     for family, read, write in (("pfn_committee", source, first), ("pfn", first, second)):
         with both.calibrator("local", family) as calibrator:
-            calibrate_file(str(read), write, calibrator, silent)
+            done = calibrate_file(str(read), write, calibrator, silent)
+    assert done.remarks[1] == "which jets the training had is not on record: all are flagged in jetOutsideRange"
     jets = branches_in(second)
     assert {"jetPt_pfn", "jetPt_pfn_committee", "jetFactor16_pfn_committee"} <= set(jets)
     assert "jetFactor16_pfn" not in jets  # it predicts no quantiles
@@ -311,6 +312,8 @@ def test_the_command_names_what_is_wrong(both: Both, storage: Storage, source: P
     assert "served_endpoint" in jec(*words, storage=storage, status=1)
     assert "materialize onnx_repository" in jec(*words, "--local", storage=storage, status=1)
     assert "exclude each other" in jec(*words, "--local", "--url", both.url, storage=storage, status=1)
+    lost = ("calibrate", str(tmp_path / "lost.root"), "-o", str(tmp_path / "out.root"), "--url", both.url)
+    assert "lost.root: it cannot be opened" in jec(*lost, storage=storage, status=1)
     (tmp_path / "text.root").write_text("no ROOT file")
     broken = ("calibrate", str(tmp_path / "text.root"), "-o", str(tmp_path / "out.root"), "--url", both.url)
     assert "not a ROOT file" in jec(*broken, storage=storage, status=1)
