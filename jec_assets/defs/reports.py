@@ -16,8 +16,10 @@ from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import calibrate, load_calibrated, publish_calibrated
 from jec_assets.evaluation.complexity import complexity
 from jec_assets.evaluation.distributions import Sample
+from jec_assets.evaluation.footprint import footprint
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.evaluation.provenance import split_digest
+from jec_assets.evaluation.throughput import kept_throughputs
 from jec_assets.evaluation.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.splits import SHARES
@@ -85,7 +87,7 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         trials = {family: evaluate_trials(storage, each, test, context.log.info) for family, each in tried.items()}
         target = test.table["target"].to_numpy()
         standard = float(jet_losses(target, 0.0 * target).mean())
-        return _published(storage, describe_search(trials, standard), provenance)
+        return _published(storage, describe_search(trials, standard, settings.seed), provenance)
 
     return [calibrated_test_jets, search_report]
 
@@ -94,8 +96,9 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 def dataset_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Which jets these are: counts, spectra, the target (Fig. 1, 2), every feature per flavor, drift between splits."""
     provenance = sources("dataset", present_of(settings, storage))
-    tables, test = {name: load_table(storage, name) for name in SHARES}, load_split(storage, "test")
-    return _published(storage, describe_dataset(tables, test, Sample(seed=settings.seed)), provenance)
+    tables: dict[str, pl.DataFrame] = {name: load_table(storage, name) for name in SHARES}
+    sample = Sample(seed=settings.seed)
+    return _published(storage, describe_dataset(tables, load_split(storage, "test"), sample), provenance)
 
 
 @_report_asset("calibrated_test_jets", "train_jets")
@@ -124,14 +127,26 @@ def resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
 
 @_report_asset("calibrated_test_jets")
 def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
-    """Parameters and multiply-accumulates of the best models beside their loss (Table 3)."""
+    """Parameters, multiply-accumulates, memory and speed of the best models beside their loss (Table 3)."""
     present = present_of(settings, storage)
     provenance, table = sources("complexity", present), load_calibrated(storage, present.families)
-    rows = []
-    for family in present.families:
-        best = load_best(storage, family)
-        loss = float(jet_losses(table["target"].to_numpy(), table[f"log_factor_{family}"].to_numpy()).mean())
-        rows.append(complexity(load_best_description(storage, best), best.parameters, loss))
+    test = load_split(storage, "test")
+    best = {family: load_best(storage, family) for family in present.families}
+    networks = {family: load_best_network(storage, each) for family, each in best.items()}
+    weights = {family: each.weights_digest for family, each in best.items()}
+    speed = kept_throughputs(storage, weights, networks, test.packed, test.split.digest)
+    target = table["target"].to_numpy()
+    rows = [
+        complexity(
+            load_best_description(storage, best[family]),
+            float(jet_losses(target, table[f"log_factor_{family}"].to_numpy()).mean()),
+            best[family].parameters,
+            test.packed.counts,
+            footprint(networks[family], test.packed),
+            speed[family],
+        )
+        for family in present.families
+    ]
     return _published(storage, describe_complexity(rows), provenance)
 
 

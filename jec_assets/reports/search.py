@@ -77,7 +77,7 @@ def _hyperparameters(family: str, summary: SearchSummary) -> Table:
                 name.replace("_", " "),
                 number_text(summary.correlations[name]) if name in summary.correlations else NOTHING,
                 minus(f"{known[name]:.2f}") if name in known else NOTHING,
-                number_text(importance, PERCENT),
+                importance.note if importance.value is None else f"{importance.value * PERCENT:.1f}",
             )
             for name, importance in summary.importances.items()
         ),

@@ -19,6 +19,7 @@ from jec_assets.reports.search import search_report
 from jec_assets.training.result import EpochFigures
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
+from jec_assets_tests.evaluation.test_complexity import FOOTPRINT, THROUGHPUT
 from jec_assets_tests.plots.latencies import latency_table
 
 RESAMPLING = Resampling(5, 1)
@@ -48,7 +49,10 @@ def reports() -> dict[str, Report]:
         resolution_report(test, RESAMPLING),
         search_report({"pfn": trials(0.07), "particle_net": trials(0.066)}, standard_loss=0.0781),
         complexity_report(
-            [Complexity("pfn", 0.07, 355_351, 1_426_001), Complexity("particle_net", 0.066, 123_469, 47_588_001)]
+            [
+                Complexity("pfn", 0.07, 355_351, 1_426_001, 4e5, FOOTPRINT, THROUGHPUT),
+                Complexity("particle_net", 0.066, 123_469, 47_588_001, 1.3e7, FOOTPRINT, THROUGHPUT),
+            ]
         ),
         latency_report(latency_table()),
         dataset_report(

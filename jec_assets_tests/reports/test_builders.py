@@ -10,6 +10,7 @@ import pytest
 
 from jec_assets.evaluation.distributions import Sample
 from jec_assets.evaluation.search import NoTrialsError
+from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report
 from jec_assets.reports.latency import latency_report
@@ -110,9 +111,18 @@ def test_trials_on_other_terms_are_named():
 
 
 def test_complexity(reports: dict[str, Report]):
-    cells = row(reports["complexity"].tables[0], "ParticleNet")
+    sizes, macs, costs = reports["complexity"].tables
+    cells = row(sizes, "ParticleNet")
     assert (cells["Parameters"], cells["MACs"]) == ("123,469", "47,588,001")
     assert (cells["Published parameters"], cells["Published MACs"]) == ("123.47k", "47.59M")
+    assert list(row(macs, "PFN").values()) == ["PFN", "1,426,001", "400,000", "100,000"]
+    assert list(row(costs, "PFN").values()) == ["PFN", "1,200", "0.00", "0.0"]
+    assert "on a processor" in costs.notes[0]
+    numbers = reports["complexity"].numbers["complexity"]["pfn"]
+    assert (numbers["macs"], numbers["executed"]["macs"]) == (1_426_001, 1e5)
+    assert numbers["measured"]["jets_per_second"] == 1200
+    with pytest.raises(ReportError, match="best_model"):
+        complexity_report([])
 
 
 def test_dataset(reports: dict[str, Report]):
