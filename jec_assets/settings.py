@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         "var/simulated_jets",
         description="jet files: a folder, a glob, an s3:// prefix, a root:// URL, or several separated by commas",
     )
+    alternative_source: str | None = Field(
+        None, description="files of another generator, written as `source`: the report then shows what it changes"
+    )
     max_files: int | None = Field(None, ge=1, description="read only the first so many files, by name")
 
     # Which jets, and what is seen of them

@@ -7,12 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import correctionlib
 import pytest
 from typer.testing import CliRunner
 
 from jec_assets.cli import app
 from jec_assets.settings import Settings
 from jec_assets.simulation import campaign
+from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +26,19 @@ def jec(*words: str, status: int = 0) -> str:
 
 
 def test_help_names_every_command() -> None:
-    for command in ("check", "simulate", "train", "serve", "calibrate", "results", "dev", "run", "stop", "settings"):
+    for command in (
+        "check",
+        "simulate",
+        "correction",
+        "train",
+        "serve",
+        "calibrate",
+        "results",
+        "dev",
+        "run",
+        "stop",
+        "settings",
+    ):
         assert re.search(rf"\b{command}\b", jec("--help"))
 
 
@@ -57,6 +71,15 @@ def test_training_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("JEC_STORAGE_ROOT", str(tmp_path))
     assert "particle_net" in jec("train", "particle_nut", status=1)
     assert "materialize the asset that publishes it" in jec("train", "pfn", status=1)
+
+
+def test_a_standard_correction_is_derived_from_files(tmp_path: Path) -> None:
+    write_jet_file(tmp_path / "jets.root", toy_jets(3000, seed=1))
+    out = tmp_path / "standard.json"
+    assert "jets: " in jec("correction", str(tmp_path), "-o", str(out), "--processes", "1")
+    factors = correctionlib.CorrectionSet.from_file(str(out)).compound["L1L2L3"]
+    assert 0.9 < factors.evaluate(100.0, 0.5, 12.0, 0.5) < 1.2
+    assert "there are no *.root files" in jec("correction", str(tmp_path / "nowhere"), "-o", str(out), status=1)
 
 
 def test_stopping_where_nothing_runs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.models.families import FAMILIES
 from jec_assets.reports.sources import Present
-from jec_assets.search.best import has_current_best
+from jec_assets.search.best import has_current_best, load_best, load_best_network
 
 if TYPE_CHECKING:
+    from jec_assets.models.network import JetNetwork
     from jec_assets.settings import Settings
     from jec_assets.storage import Storage
 
@@ -32,6 +33,13 @@ def present_of(settings: Settings, storage: Storage) -> Present:
     """What reports are made of, with these settings."""
     resampling = Resampling(settings.bootstrap_resamples, settings.seed)
     return Present(storage, families_at_hand(settings, storage), resampling)
+
+
+def networks_of(settings: Settings, storage: Storage) -> tuple[dict[str, JetNetwork], dict[str, str]]:
+    """The best network of each family at hand, and the digests of their weights."""
+    best = {family: load_best(storage, family) for family in families_at_hand(settings, storage)}
+    networks = {family: load_best_network(storage, each) for family, each in best.items()}
+    return networks, {family: each.weights_digest for family, each in best.items()}
 
 
 def _costly(settings: Settings) -> tuple[str, ...]:

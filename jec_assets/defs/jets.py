@@ -1,6 +1,7 @@
-"""Assets from jet files to splits: jet_files -> filtered_jets -> train_jets, validation_jets, test_jets."""
+"""Assets from jet files to splits: jet_files -> standard_correction -> filtered_jets -> train_jets, validation_jets, ..."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -10,11 +11,13 @@ import jec_assets.jets
 from jec_assets.defs.alive import alive
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.jets.derivation_sample import FileSample
 from jec_assets.jets.filtering import FilteredFile, Recipe
 from jec_assets.jets.manifest import Manifest, update_manifest
 from jec_assets.jets.selection import Selection
 from jec_assets.jets.sources import list_files, load_listing, publish_listing, source_version
 from jec_assets.jets.splits import SHARES, Split, SplitName, publish_split
+from jec_assets.jets.standard_correction import load_standard_correction, update_standard_correction
 from jec_assets.jets.validation import violations
 from jec_assets.pools import worker_pool
 from jec_assets.settings import Settings
@@ -40,7 +43,34 @@ def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeR
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"uproot", "parquet"}, code_version=CODE_VERSION, deps=[jet_files])
+@dg.asset(group_name=GROUP, kinds={"uproot", "json"}, code_version=CODE_VERSION, deps=[jet_files])
+@alive
+def standard_correction(
+    context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+) -> dg.MaterializeResult:
+    """L1 and L2L3 from the training events: applied where jets come uncorrected, and as correctionlib JSON anyway."""
+
+    def report(sample: FileSample, left: int) -> None:
+        said = sample.error or f"{sample.url}: {len(sample.jets)} jets to derive from"
+        context.log.info(f"{said}; {left} files to go")
+
+    files = load_listing(storage)
+    with reading_pool(settings, len(files)) as pool:
+        found = update_standard_correction(storage, files, pool, report)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(found.digest),
+        metadata={
+            "in_use": found.in_use,
+            "jets": found.jets,
+            "derived": found.derived.digest if found.derived else found.why_none,
+            "uri": storage.uri("standard_correction.json"),
+        },
+    )
+
+
+@dg.asset(
+    group_name=GROUP, kinds={"uproot", "parquet"}, code_version=CODE_VERSION, deps=[jet_files, standard_correction]
+)
 @alive
 def filtered_jets(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
@@ -49,29 +79,41 @@ def filtered_jets(
 
     Incremental: a file is read again only if its name, size or ETag, the cuts, the features or the code changed.
     """
+    files, recipe = load_listing(storage), recipe_of(settings, storage)
+    with reading_pool(settings, len(files)) as pool:
+        manifest = update_manifest(storage, files, recipe, pool, reporter(context))
+    if recipe.features.name == "paper" and manifest.files_with_members_only:
+        named = "\n".join(manifest.files_with_members_only)
+        context.log.warning(f"`paper` wants all candidates around the jets, these files hold only members:\n{named}")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.data_version), metadata=manifest_metadata(storage, manifest)
+    )
+
+
+def recipe_of(settings: Settings, storage: Storage) -> Recipe:
+    """What files become: the cuts and features of the settings, and the standard correction where jets lack one."""
+    selection = Selection(settings.min_gen_pt, settings.max_abs_gen_eta)
+    return Recipe(settings.feature_set, selection, load_standard_correction(storage).to_apply)
+
+
+def reading_pool(settings: Settings, files: int) -> AbstractContextManager[ProcessPoolExecutor]:
+    """Processes that read so many files."""
+    processes = settings.reading_processes or os.cpu_count() or 1
+    return worker_pool(max(1, min(processes, files)))
+
+
+def reporter(context: dg.AssetExecutionContext) -> Callable[[FilteredFile, int], None]:
+    """A line in the asset's log for each file: what it gave, or why it gave nothing."""
 
     def report(filtered: FilteredFile, left: int) -> None:
         said = filtered.error or f"{filtered.url}: {filtered.cutflow.kept} of {filtered.cutflow.jets} jets kept"
         (context.log.error if filtered.error else context.log.info)(f"{said}; {left} files to go")
 
-    files = load_listing(storage)
-    recipe = Recipe(settings.feature_set, Selection(settings.min_gen_pt, settings.max_abs_gen_eta))
-    with _reading_pool(settings, len(files)) as pool:
-        manifest = update_manifest(storage, files, recipe, pool, report)
-    if recipe.features.name == "paper" and manifest.files_with_members_only:
-        named = "\n".join(manifest.files_with_members_only)
-        context.log.warning(f"`paper` wants all candidates around the jets, these files hold only members:\n{named}")
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(manifest.data_version), metadata=_manifest_metadata(storage, manifest)
-    )
+    return report
 
 
-def _reading_pool(settings: Settings, files: int) -> AbstractContextManager[ProcessPoolExecutor]:
-    processes = settings.reading_processes or os.cpu_count() or 1
-    return worker_pool(max(1, min(processes, files)))
-
-
-def _manifest_metadata(storage: Storage, manifest: Manifest) -> Metadata:
+def manifest_metadata(storage: Storage, manifest: Manifest) -> Metadata:
+    """A source's filtered files in numbers and tables."""
     rows = [
         (row.file.url, row.file.cutflow.jets, row.kept, round(row.file.seconds, 1), row.file.error or "")
         for row in manifest.rows
@@ -143,5 +185,5 @@ def _split_metadata(storage: Storage, split: Split) -> Metadata:
 
 train_jets, validation_jets, test_jets = (_split_asset(name) for name in SHARES)
 
-ASSETS = [jet_files, filtered_jets, train_jets, validation_jets, test_jets]
+ASSETS = [jet_files, standard_correction, filtered_jets, train_jets, validation_jets, test_jets]
 CHECKS = [jets_fulfill_their_schema, every_file_was_read]

@@ -1,0 +1,5 @@
+"""`python -m jec_assets.cli`, the same as `jec`."""
+
+from jec_assets.cli import app
+
+app()

@@ -1,0 +1,49 @@
+"""What all commands share: the application, the console, the settings, and how a mistake is told.
+
+Belongs here: nothing that only one command needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from jec_assets.settings import Settings
+    from jec_assets.storage import Storage
+
+app = typer.Typer(
+    help="Jet energy calibration: simulate jets, serve models, see results. `jec settings` lists the JEC_* variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+console = Console(stderr=True)
+
+
+def settings_now() -> Settings:
+    """The settings of this environment; ends the command where one is wrong, naming it."""
+    from pydantic import ValidationError
+
+    from jec_assets.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as fault:
+        wrong = [f"JEC_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in fault.errors()]
+        fail("\n".join(wrong))
+
+
+def storage_of(settings: Settings) -> Storage:
+    """The storage root of the settings."""
+    from jec_assets.storage import Storage
+
+    return Storage(settings.storage_root, settings.work_folder / "cache")
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong, on one screen and without a traceback, and end the command."""
+    console.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(1)

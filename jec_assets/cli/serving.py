@@ -1,0 +1,63 @@
+"""Commands about served models: `jec serve`, `jec calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jec_assets.cli.app import app, console, fail, settings_now, storage_of
+
+
+@app.command()
+def serve() -> None:
+    """Start (or find) this machine's Triton and have it load every model that is published."""
+    from jec_assets.models.families import FAMILIES
+    from jec_assets.serving.endpoint import load
+    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.served import publish_endpoint
+    from jec_assets.serving.triton import LocalTriton
+
+    settings = settings_now()
+    repository = ModelRepository(storage_of(settings))
+    models = [model for model in map(repository.current, FAMILIES) if model is not None]
+    if not models:
+        fail("no model is published yet: run `make demo` or materialize onnx_repository")
+    endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
+    load(endpoint, models)
+    publish_endpoint(repository.storage, endpoint)
+    for model in models:
+        console.print(f"{model.family} version {model.version}")
+    print(endpoint.url)  # noqa: T201 - the one thing that scripts read
+
+
+@app.command()
+def calibrate(
+    source: Annotated[str, typer.Argument(metavar="IN.root", help="A JetNTuple file, simulation or data, or its URL.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The calibrated copy; whole or not there at all.")],
+    family: Annotated[str, typer.Option(help="Which model calibrates.")] = "pfn_committee",
+    url: Annotated[str, typer.Option(help="host:port of a server, HTTP; without it, the one that is recorded.")] = "",
+    local: Annotated[bool, typer.Option("--local", help="Without a server: the published model, here.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")] = False,
+) -> None:
+    """Copy every jet of a file with its calibrated pT and mass, resolution, and whether the training had such jets."""
+    from jec_assets.progress import StageBars
+    from jec_assets.serving.calibrated_file import FAULTS, RESIDUAL, calibrate_file
+    from jec_assets.serving.calibrator import Calibrator
+    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.served import load_endpoint
+
+    if url and local:
+        fail("--url and --local exclude each other: a server calibrates, or this process")
+    try:
+        if local:
+            calibrator = Calibrator.local(ModelRepository(storage_of(settings_now())), family)
+        else:
+            calibrator = Calibrator(url or load_endpoint(storage_of(settings_now())).http, family)
+        with calibrator, StageBars(console) as bars:
+            done = calibrate_file(source, out, calibrator, lambda now, total: bars.update(now, total, "jets"), force)
+    except FAULTS as fault:
+        fail(str(fault))
+    for line in (f"{done.jets:,} jets calibrated by {calibrator.model.title}: {out}", *done.remarks, RESIDUAL):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

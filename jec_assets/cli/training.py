@@ -1,0 +1,42 @@
+"""Commands about training: `jec train`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jec_assets.cli.app import app, console, fail, settings_now, storage_of
+
+
+@app.command()
+def train(
+    family: Annotated[str, typer.Argument(help="pfn, particle_net, ...: a family of networks.")],
+    trial: Annotated[int, typer.Option(min=0, help="Its number; 0 is the known optimum.")] = 0,
+) -> None:
+    """Train one trial on the present splits, as its asset does; killed and started again, it goes on where it was.
+
+    The record lies where the asset looks for it, so that a run of the job does not train it again.
+    """
+    from jec_assets.models.families import UnknownFamilyError, family_named
+    from jec_assets.progress import TrainingBars
+    from jec_assets.search.record import FinishedTrial
+    from jec_assets.search.sampler import trial_key
+    from jec_assets.search.setup import plan_of, study_of
+    from jec_assets.search.trial import run_trial
+    from jec_assets.storage import ArtifactMissingError
+
+    settings = settings_now()
+    try:
+        label = f"{family_named(family).title} trial {trial_key(trial)}"
+        study, plan = study_of(settings, storage_of(settings)), plan_of(settings, family, trial)
+    except (UnknownFamilyError, ArtifactMissingError) as fault:
+        fail(str(fault))
+    console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True, highlight=False)
+    with TrainingBars(console) as bars:
+        record = run_trial(study, plan, bars.reporter(label))
+    if not isinstance(record, FinishedTrial):
+        fail(f"{label} failed: {record.error}")
+    found = f"validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}"
+    console.print(f"{label}: {found}", highlight=False)
+    print(study.storage.uri(record.key))  # noqa: T201 - for scripts
