@@ -68,9 +68,9 @@ def _draw_panel(axes: Axes, results: Sequence[GeneratorShifts]) -> None:
     for x, number in enumerate(drawn[: len(QUANTITIES)]):
         if number.note:
             note = fill(number.note, NOTE_LETTERS)
-            axes.text(x, 0.06, note, transform=axes.get_xaxis_transform(), ha="center", fontsize=11)
+            axes.text(x, 0.84, note, transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=11)
     axes.set_xlim(-0.5, len(QUANTITIES) - 0.5)
-    axes.set_ylim(room([0.0, *ends(drawn)], above=0.35))
+    axes.set_ylim(room([0.0, *ends(drawn)], above=0.35))  # room for the interval, and for notes below it
     axes.xaxis.minorticks_off()
 
 

@@ -10,7 +10,6 @@ from jec_assets.evaluation.generator import QUANTITIES, GeneratorShifts, generat
 from jec_assets.plots.generator import generator_shift
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts
-from jec_assets_tests.plots.pictures import CheckPicture
 
 
 def compared(nominal: pl.DataFrame, alternative: pl.DataFrame) -> tuple[GeneratorShifts, ...]:
@@ -40,11 +39,6 @@ def test_each_quantity_has_a_point_in_percent_per_correction(results: tuple[Gene
     assert all(low < y < high for each in drawn.values() for _, y in each)
     assert {"Simulation", "Shift of the median response [%]"} <= texts(figure)
     check_layout(figure)
-
-
-def test_pictures(results: tuple[GeneratorShifts, ...], check_picture: CheckPicture):
-    check_picture(generator_shift(results, REGIONS[0], [INCLUSIVE]), "generator_inclusive")
-    check_picture(generator_shift(results, REGIONS[1], GEN_PT_INTERVALS), "generator_intervals")
 
 
 def test_what_one_generator_lacks_is_said():

@@ -1,0 +1,100 @@
+"""Every figure once, of fixed synthetic numbers: what the stored pictures show.
+
+Belongs here: a line for each figure, `<module>.<function>` and, where a figure has several looks, a third word. Does
+not belong here: the comparison (`pictures.py`).
+
+For another figure, add its line and store its picture: `pytest jec_assets_tests/plots --update-pictures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from jec_assets.evaluation.baselines import CONSTANT, KINEMATICS
+from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS
+from jec_assets.evaluation.bootstrap import Resampling
+from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
+from jec_assets.evaluation.dataset import gen_kinematics_histogram, target_histogram, target_summary
+from jec_assets.evaluation.distributions import Sample, feature_distributions
+from jec_assets.evaluation.flavor import flavor_dependence
+from jec_assets.evaluation.generator import generator_shifts
+from jec_assets.evaluation.loss import compare_losses
+from jec_assets.evaluation.resolution import BINS, resolution
+from jec_assets.evaluation.standard_correction import CURVES
+from jec_assets.plots.correction import closure_curves, offset_slopes, response_factors
+from jec_assets.plots.dataset import gen_kinematics, target_distribution
+from jec_assets.plots.distributions import small_multiples
+from jec_assets.plots.flavor import flavor_response
+from jec_assets.plots.generator import generator_shift
+from jec_assets.plots.latency import ROUND_TRIP, latency
+from jec_assets.plots.loss import loss_bars
+from jec_assets.plots.parallel_coordinates import parallel_coordinates
+from jec_assets.plots.resolution import resolution_curves
+from jec_assets.plots.search import best_so_far, training_history, trial_losses
+from jec_assets_tests.evaluation.synthetic import calibrated_table
+from jec_assets_tests.evaluation.synthetic_split import split_jets
+from jec_assets_tests.plots import test_correction, test_parallel_coordinates, test_search
+from jec_assets_tests.plots.latencies import latency_table
+
+BARREL, ENDCAP = REGIONS
+
+
+@cache
+def table(seed: int = 1) -> pl.DataFrame:
+    """Jets calibrated by four families; there is none of b above 300 GeV."""
+    factor, hidden = pl.col("log_factor_particle_net"), (pl.col("flavor") == FLAVORS["b"]) & (pl.col("genJetPt") >= 300)
+    more = {"log_factor_particle_transformer": 1.1 * factor, "log_factor_pfn_committee": 0.9 * factor}
+    return calibrated_table(4000, seed).filter(~hidden).with_columns(**more)
+
+
+@cache
+def jets(seed: int = 1) -> CalibratedJets:
+    """The same as arrays."""
+    return CalibratedJets.from_table(table(seed))
+
+
+@cache
+def draws() -> NDArray[np.uint8]:
+    """Resamples of `jets()`."""
+    return Resampling(10).draws(jets().event)
+
+
+def losses() -> Figure:
+    """Of the baselines and the families."""
+    factors = {CONSTANT: np.full(len(jets()), 0.01), KINEMATICS: 0.05 * jets().target, **jets().log_factors}
+    return loss_bars(compare_losses(jets().target, factors, (STANDARD,), draws()))
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "correction.closure_curves": lambda: closure_curves(test_correction.measured(6000, CURVES[0]), CURVES[0]),
+    "correction.offset_slopes": lambda: offset_slopes(test_correction.CORRECTION),
+    "correction.response_factors": lambda: response_factors(test_correction.CORRECTION),
+    "dataset.gen_kinematics": lambda: gen_kinematics(gen_kinematics_histogram(table())),
+    "dataset.target_distribution": lambda: target_distribution(target_histogram(table()), target_summary(table())),
+    "distributions.small_multiples": lambda: small_multiples(feature_distributions(split_jets(), Sample()).of_jets),
+    "flavor.flavor_response": lambda: flavor_response(flavor_dependence(jets(), draws()), BARREL, [INCLUSIVE]),
+    "flavor.flavor_response.intervals": lambda: flavor_response(
+        flavor_dependence(jets(), draws()), ENDCAP, GEN_PT_INTERVALS
+    ),
+    "generator.generator_shift": lambda: generator_shift(
+        generator_shifts(jets(), jets(2), Resampling(10)), BARREL, [INCLUSIVE]
+    ),
+    "generator.generator_shift.intervals": lambda: generator_shift(
+        generator_shifts(jets(), jets(2), Resampling(10)), ENDCAP, GEN_PT_INTERVALS
+    ),
+    "latency.latency": lambda: latency(latency_table(), ROUND_TRIP),
+    "loss.loss_bars": losses,
+    "parallel_coordinates.parallel_coordinates": lambda: parallel_coordinates(
+        "pfn", test_parallel_coordinates.trials(20)
+    ),
+    "resolution.resolution_curves": lambda: resolution_curves(resolution(jets(), draws(), BINS), BARREL),
+    "search.best_so_far": lambda: best_so_far(test_search.TRIALS),
+    "search.training_history": lambda: training_history("particle_net", test_search.TRIALS["particle_net"], chosen=0),
+    "search.trial_losses": lambda: trial_losses(test_search.TRIALS, 0.078),
+}
