@@ -8,7 +8,8 @@ The layout is that of PFNano. Fields may be flat (`Jet_pt`) or nested (`Jet.pt`)
 - `Jet_pt` (GeV), with the standard correction, `Jet_eta`, `Jet_phi`, `Jet_mass` (GeV), `Jet_area`;
 - `PFCands_pt` (GeV), `PFCands_eta`, `PFCands_phi`, `PFCands_mass` (GeV), `PFCands_pdgId`, and `PFCands_fromPV`: the
   candidate's association to the primary vertex, 0 to 3, which PFNano writes only if asked (`Var("fromPV()", int)`);
-- `JetPFCands_jetIdx` and `JetPFCands_pFCandsIdx`: each entry says that a candidate is a constituent of a jet;
+- `JetPFCands_jetIdx` and `JetPFCands_pFCandsIdx`: each entry says that a candidate is a constituent of a jet, none if
+  either is -1;
 - rho (GeV), a number per event: `Rho_fixedGridRhoFastjetAll` or, in older files, `fixedGridRhoFastjetAll`.
 
 What a model does not look at is not needed. The quark-gluon variables and what is relative to the jet's axis are
@@ -92,8 +93,8 @@ def _links(events: Any, jets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDA
     (jet, event, jet_there, first_jet), (candidate, event_too, candidate_there, first_candidate) = found
     if not np.array_equal(event, event_too):
         raise RecordError("JetPFCands_jetIdx and JetPFCands_pFCandsIdx differ in length")
-    # PFNano links constituents of jets that it does not keep to jet -1.
-    kept = jet != -1
+    # NanoAOD's index of nothing is -1.
+    kept = (jet != -1) & (candidate != -1)
     if not (jet_there & candidate_there)[kept].all():
         raise RecordError("JetPFCands_jetIdx or JetPFCands_pFCandsIdx points to a jet or candidate that is not there")
     jet, candidate = (first_jet[event] + jet)[kept], (first_candidate[event] + candidate)[kept]

@@ -4,10 +4,10 @@ Belongs here: the added branches, their names and what is written about them. Do
 (`calibrator.py`) and copying (`jec_assets.jets.extending`).
 
 For a family F, per jet: `jetPt_F` and `jetMass_F` (GeV), calibrated by the same factor `jetFactor_F`;
-`jetCalibrated_F`, false for jets without constituents or with a feature that is not finite, which keep their momentum
-(factor 1); `jetOutsideRange_F`, true where the training had no such jet. A model with quantiles adds `jetFactor16_F`,
-`jetFactor84_F` and `jetResolution_F` (-1 where not calibrated). The text `calibration_F` (JSON) says which model it
-was.
+`jetCalibrated_F`, false for jets without constituents, or with a feature or a factor that is not finite, which keep
+their momentum (factor 1); `jetOutsideRange_F`, true where the training had no such jet. A model with quantiles adds
+`jetFactor16_F`, `jetFactor84_F` and `jetResolution_F` (-1 where not calibrated). The text `calibration_F` (JSON) says
+which model it was.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class CalibratedFile:
         """What whoever uses the file should know, a line each."""
         remarks = []
         if self.not_calibrated:
-            unusable = f"{self.not_calibrated:,} jets without constituents, or with a feature that is not finite,"
-            remarks.append(f"{unusable} keep their momentum")
+            unusable = f"{self.not_calibrated:,} jets without constituents, or with numbers that are not finite"
+            remarks.append(f"{unusable}, keep their momentum")
         if not self.range_known:
             remarks.append("which jets the training had is not on record: all are flagged in jetOutsideRange")
         elif self.outside_range:

@@ -43,7 +43,7 @@ class Calibration:
     """What a model says of some jets; arrays are (jets,).
 
     factor: float32, calibrated pT over pT, and as well mass over mass; 1 where the jet is not calibrated
-    calibrated: bool, False for jets without constituents or with a feature that is not finite: nothing is known of them
+    calibrated: bool, False for jets without constituents, or with a feature or a factor that is not finite
     outside_range: bool, True where the training had no such jet, see `jec_assets.jets.training_range`; so are all jets
     that are not calibrated, and all where the range was not recorded
     quantiles: float32 (jets, 2), the factor that 16 % and 84 % of like jets stay below; None where the model has none
@@ -116,7 +116,7 @@ class Calibrator:
     def factors(self, jets: Any) -> Any:
         """Calibrated pT over pT, an awkward array in the shape of the jets: (jets,), or (events, var).
 
-        1 for jets without constituents or with a feature that is not finite.
+        1 for jets that are not calibrated, see `Calibration`.
         """
         return _shaped(jets, self._of_records(jets).factor)
 
@@ -146,7 +146,10 @@ class Calibrator:
         calibrated = computed.finite & (np.diff(seen.offsets) > 0)
         answers = self._predictor.outputs(computed.packed().take(np.flatnonzero(calibrated)))
         factors = np.ones((len(columns), answers.shape[1]), np.float32)
-        factors[calibrated] = np.exp(answers)
+        with np.errstate(over="ignore"):
+            factors[calibrated] = np.exp(answers)
+        calibrated &= np.isfinite(factors).all(axis=1)
+        factors[~calibrated] = 1
         outside = ~calibrated | self._outside_range(seen)
         return Calibration(factors[:, 0], calibrated, outside, factors[:, 1:] if factors.shape[1] > 1 else None)
 

@@ -70,6 +70,7 @@ class JetClient:
 
     def __init__(self, address: str, protocol: Protocol = "http", timeout: float = TIMEOUT) -> None:
         self._transport = Transport.connect(address, protocol, timeout)
+        self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
 
     @classmethod
     def of(cls, endpoint: Endpoint, protocol: Protocol) -> JetClient:
@@ -133,16 +134,19 @@ class JetClient:
 
     def published(self, family: str) -> PublishedModel:
         """The record of the version that is served; RequestRefusedError where the server has none."""
-        model = self._published(family)
+        model = self._published(family, self.model(family))
         if model is None:
             raise RequestRefusedError(
                 f"{self._transport.address}: the configuration of {family} doesn't say what is served: publish it again"
             )
         return model
 
-    def _published(self, family: str) -> PublishedModel | None:
-        record = self._record(family)
-        return None if record is None else PublishedModel.from_dict(json.loads(record))
+    def _published(self, family: str, served: ServedModel) -> PublishedModel | None:
+        """The record of what is served, asked for once; None where the server has none."""
+        if (family, served) not in self._known:
+            record = self._record(family)
+            self._known[family, served] = None if record is None else PublishedModel.from_dict(json.loads(record))
+        return self._known[family, served]
 
     @_repeated
     def _record(self, family: str) -> str | None:
@@ -171,5 +175,5 @@ class JetClient:
                 f"{family} wants {wanted[0]} particle and {wanted[1]} jet features, these jets have {given[0]} and "
                 f"{given[1]}: compute the feature set that the model was trained with"
             )
-        if model := self._published(family):
+        if model := self._published(family, served):
             check_units(jets, model.card.jet_features)

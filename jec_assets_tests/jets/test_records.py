@@ -133,7 +133,7 @@ def test_a_missing_field_of_an_event_is_named(field: str) -> None:
 
 def test_links_that_point_nowhere_are_an_error() -> None:
     events = toy_events(toy_jets(5, seed=3))
-    for name, wrong in (("JetPFCands_jetIdx", 2), ("JetPFCands_pFCandsIdx", -1), ("JetPFCands_pFCandsIdx", 10_000)):
+    for name, wrong in (("JetPFCands_jetIdx", 2), ("JetPFCands_pFCandsIdx", -2), ("JetPFCands_pFCandsIdx", 10_000)):
         broken = ak.with_field(events, ak.full_like(events[name], wrong), name)
         with pytest.raises(RecordError, match="points to a jet or candidate that is not there"):
             columns_of_events(broken, EXTENDED)
@@ -142,11 +142,12 @@ def test_links_that_point_nowhere_are_an_error() -> None:
         columns_of_events(unequal, EXTENDED)
 
 
-def test_candidates_of_no_jet_are_passed_over() -> None:
+@pytest.mark.parametrize("index", ["JetPFCands_jetIdx", "JetPFCands_pFCandsIdx"])
+def test_links_to_nothing_are_passed_over(index: str) -> None:
     events = toy_events(toy_jets(5, seed=3))
     before = np.diff(columns_of_events(events, EXTENDED).offsets)
-    jet = events["JetPFCands_jetIdx"]
-    without_first = ak.with_field(events, ak.where(jet == 0, -1, jet), "JetPFCands_jetIdx")
+    of_first_jet = events["JetPFCands_jetIdx"] == 0
+    without_first = ak.with_field(events, ak.where(of_first_jet, -1, events[index]), index)
     after = np.diff(columns_of_events(without_first, EXTENDED).offsets)
     assert after[::2].tolist() == [0] * 5
     assert after[1::2].tolist() == before[1::2].tolist()

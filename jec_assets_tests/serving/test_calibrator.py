@@ -37,6 +37,7 @@ from jec_assets.serving.client import NoQuantilesError
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import load
 from jec_assets.serving.export import export_onnx
+from jec_assets.serving.predictors import LocalPredictor
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import publish_endpoint
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
@@ -268,6 +269,24 @@ def test_arrays_that_are_no_records_and_missing_fields_are_named(calibrator: Cal
         calibrator.factors(jets[[name for name in jets.fields if name != "rhoAll"]])
 
 
+def test_grpc_answers_the_same(both: Both, served: Served) -> None:
+    jets = ak.Array(toy_jets(20, seed=3))
+    with both.calibrator("served") as http, Calibrator(served.endpoint.grpc, protocol="grpc") as grpc:
+        assert http.factors(jets).tolist() == grpc.factors(jets).tolist()
+
+
+def test_an_answer_that_is_no_number_is_none(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(_: LocalPredictor, jets: PackedJets) -> np.ndarray:
+        return np.array([[0.1, 0, 0.2], [np.nan, 0, 0], [0, 0, 1e9], [0.1, 0, 0.2]], np.float32)
+
+    monkeypatch.setattr(LocalPredictor, "outputs", answers)
+    with both.calibrator("local") as calibrator:
+        jets = ak.Array(toy_jets(2, seed=3))
+        assert calibrator.factors(jets).tolist() == pytest.approx([np.exp(0.1), 1, 1, np.exp(0.1)])
+        assert calibrator.resolution(jets).tolist() == pytest.approx([0.1, -1, -1, 0.1])
+        assert calibrator.outside_range(jets)[1]
+
+
 def test_a_model_without_quantiles_says_so(both: Both) -> None:
     with both.calibrator("served", "pfn") as calibrator, pytest.raises(NoQuantilesError, match="pfn predicts no"):
         calibrator.resolution(ak.Array(toy_jets(2, seed=3)))
@@ -299,7 +318,7 @@ def test_the_command_says_what_came_of_it(both: Both, source: Path, tmp_path: Pa
     out = tmp_path / "out.root"
     said = jec("calibrate", str(source), "-o", str(out), *options, storage=both.repository.storage)
     assert f"300 jets calibrated by pfn_committee version 1: {out}" in said
-    assert "3 jets without constituents, or with a feature that is not finite, keep their momentum" in said
+    assert "3 jets without constituents, or with numbers that are not finite, keep their momentum" in said
     assert "still need the residual correction" in said
     assert "jets: 300 of 300" in said
     refused = jec("calibrate", str(source), "-o", str(out), *options, storage=both.repository.storage, status=1)
