@@ -61,7 +61,7 @@ class Closure:
     binned: `reconstructed`, with pt = pT_cal under this correction and |eta| of the jet, or `generated`, with pt =
     pT_gen and |eta| of the particle-level jet; pt in GeV
     ratio: median of pT_gen / pT_cal; missing in bins with fewer than MIN_JETS jets
-    expected: a perfect network's ratio; gated: whether the bin takes part
+    expected: a perfect network's ratio
     """
 
     correction: str
@@ -70,12 +70,21 @@ class Closure:
     abs_eta: Interval
     ratio: Number
     expected: float
-    gated: bool
+
+    @property
+    def biased(self) -> bool:
+        """Whether the selection decides the ratio."""
+        return self.binned == "generated" and self.pt.low < UNBIASED_GEN_PT
 
     @property
     def deviation(self) -> float | None:
         """Ratio minus expectation."""
         return None if self.ratio.value is None else self.ratio.value - self.expected
+
+    @property
+    def gated(self) -> bool:
+        """Whether the bin takes part: not the standard correction's, which promises no closure, nor biased ones."""
+        return self.correction != STANDARD and not self.biased
 
     @property
     def allowed(self) -> float:
@@ -140,7 +149,7 @@ def _reconstructed(jets: CalibratedJets, draws: NDArray[np.integer], correction:
     for abs_eta, of_region in zip(regions, cells, strict=True):
         for pt, rows in zip(pts, of_region, strict=True):
             ratio = _median_ratio(jets.gen_pt[rows] / cal_pt[rows], draws[:, rows], part(jets.weight, rows))
-            yield Closure(correction, "reconstructed", pt, abs_eta, ratio, 1.0, correction != STANDARD)
+            yield Closure(correction, "reconstructed", pt, abs_eta, ratio, 1.0)
 
 
 def _generated(jets: CalibratedJets, draws: NDArray[np.integer], correction: str) -> Iterator[Closure]:
@@ -153,8 +162,7 @@ def _generated(jets: CalibratedJets, draws: NDArray[np.integer], correction: str
         expected = _expected([ratios[rows] for rows in of_region], pts)
         for pt, rows, ratio_expected in zip(pts, of_region, expected, strict=True):
             ratio = _median_ratio(ratios[rows], draws[:, rows], part(jets.weight, rows))
-            gated = correction != STANDARD and pt.low >= UNBIASED_GEN_PT
-            yield Closure(correction, "generated", pt, region, ratio, ratio_expected, gated)
+            yield Closure(correction, "generated", pt, region, ratio, ratio_expected)
 
 
 def _median_ratio(
