@@ -22,7 +22,6 @@ from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
 from jec_assets.evaluation.dataset import gen_kinematics_histogram, target_histogram, target_summary
 from jec_assets.evaluation.distributions import Sample, feature_distributions
-from jec_assets.evaluation.flavor import flavor_dependence
 from jec_assets.evaluation.generator import generator_shifts
 from jec_assets.evaluation.loss import compare_losses
 from jec_assets.evaluation.resolution import BINS, resolution
@@ -39,7 +38,7 @@ from jec_assets.plots.resolution import resolution_curves
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
-from jec_assets_tests.plots import test_correction, test_parallel_coordinates, test_search
+from jec_assets_tests.plots import test_correction, test_flavor, test_parallel_coordinates, test_search
 from jec_assets_tests.plots.latencies import latency_table
 
 BARREL, ENDCAP = REGIONS
@@ -78,10 +77,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "dataset.gen_kinematics": lambda: gen_kinematics(gen_kinematics_histogram(table())),
     "dataset.target_distribution": lambda: target_distribution(target_histogram(table()), target_summary(table())),
     "distributions.small_multiples": lambda: small_multiples(feature_distributions(split_jets(), Sample()).of_jets),
-    "flavor.flavor_response": lambda: flavor_response(flavor_dependence(jets(), draws()), BARREL, [INCLUSIVE]),
-    "flavor.flavor_response.intervals": lambda: flavor_response(
-        flavor_dependence(jets(), draws()), ENDCAP, GEN_PT_INTERVALS
-    ),
+    "flavor.flavor_response": lambda: flavor_response(test_flavor.measured(3000), BARREL, [INCLUSIVE]),
+    "flavor.flavor_response.intervals": lambda: flavor_response(test_flavor.measured(3000), ENDCAP, GEN_PT_INTERVALS),
     "generator.generator_shift": lambda: generator_shift(
         generator_shifts(jets(), jets(2), Resampling(10)), BARREL, [INCLUSIVE]
     ),
