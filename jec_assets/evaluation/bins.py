@@ -41,14 +41,26 @@ GEN_PT_INTERVALS = (
 )
 INCLUSIVE = Interval(">30", 30.0, inf)
 
+# Files of jets keep those above a threshold in the corrected pT (jetPt > 30 GeV). Of jets with a pT_gen close to it,
+# those that fluctuated upward remain: below this pT_gen, in GeV, how the response depends on pT_gen tells of that cut.
+UNBIASED_GEN_PT = 50.0
+UNBIASED_INCLUSIVE = Interval(">50", UNBIASED_GEN_PT, inf)
+UNBIASED_LOWEST = Interval("50-100", UNBIASED_GEN_PT, GEN_PT_INTERVALS[0].high)
+
 # Edges in GeV of the 19 logarithmic bins of pT_gen in Figure 10
 RESOLUTION_EDGES = np.geomspace(20.0, 3000.0, 20)
 
 # Flavors that enter the flavor dependence, in the order of Eq. 2, with their code in the table's column `flavor`
 FLAVORS: dict[str, int] = {"u": 2, "d": 1, "s": 3, "c": 4, "b": 5, "g": 21}
 UNKNOWN_FLAVOR = 0
+ALL_FLAVORS = "all"  # unknown ones too
 
 
 def bins_between(edges: NDArray[np.floating]) -> tuple[Interval, ...]:
     """The intervals between consecutive edges, named by them."""
     return tuple(Interval(f"{low:.0f}-{high:.0f}", float(low), float(high)) for low, high in pairwise(edges))
+
+
+def of_flavor(codes: NDArray[np.integer], name: str) -> NDArray[np.bool_]:
+    """Which jets, by their flavors' codes (jets,), have the flavor of this name or ALL_FLAVORS."""
+    return np.ones(len(codes), bool) if name == ALL_FLAVORS else codes == FLAVORS[name]

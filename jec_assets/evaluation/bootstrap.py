@@ -98,6 +98,13 @@ def _checked(weight: NDArray[np.float64] | None, jets: int) -> NDArray[np.float6
     return weight
 
 
+def effective_number(jets: int, weight: NDArray[np.float64] | None = None) -> float:
+    """(sum w)^2 / sum w^2: how many equal jets would tell as much as these with weights (jets,); 0 for no jets."""
+    weights = _checked(weight, jets)
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
 def quotient(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
     """Numerator over denominator, NaN where the denominator is 0 or either is NaN; same shape."""
     undefined = np.full(np.shape(denominator), np.nan)

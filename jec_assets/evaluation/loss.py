@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.bootstrap import improvement, means, quotient
+from jec_assets.evaluation.bootstrap import effective_number, improvement, means, quotient
 from jec_assets.evaluation.number import Number
 from jec_assets.training.config import MAX_ABS_TARGET
 
@@ -31,13 +31,15 @@ def jet_losses(target: NDArray[np.floating], log_factor: NDArray[np.floating]) -
 class CorrectionLoss:
     """A correction's loss on some jets, compared with baselines on the same jets.
 
-    gain: (L_baseline - L) / L per baseline, as in Table 2; below: (L_baseline - L) / L_baseline per baseline.
+    gain: (L_baseline - L) / L per baseline, as in Table 2; below: (L_baseline - L) / L_baseline per baseline
+    effective_jets: (sum w)^2 / sum w^2, the number of jets where they have no weights
     """
 
     correction: str
     loss: Number
     gain: dict[str, Number]
     below: dict[str, Number]
+    effective_jets: float
 
 
 def compare_losses(
@@ -45,20 +47,22 @@ def compare_losses(
     log_factors: Mapping[str, NDArray[np.floating]],
     baselines: tuple[str, ...],
     draws: NDArray[np.integer],
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[CorrectionLoss, ...]:
     """Loss (Eq. 1: the mean over all jets, those without loss included) of each correction, in the mapping's order.
 
-    target and every log factor are (jets,), draws (1 + resamples, jets). `baselines` are names of corrections;
+    target, weight and every log factor are (jets,), draws (1 + resamples, jets). `baselines` are names of corrections;
     gains are paired: loss and baseline come from the same resamples.
     """
     n = len(target)
-    losses = {name: means(jet_losses(target, factor), draws) for name, factor in log_factors.items()}
+    losses = {name: means(jet_losses(target, factor), draws, weight) for name, factor in log_factors.items()}
     return tuple(
         CorrectionLoss(
             correction=name,
             loss=Number.of(loss, n),
             gain={baseline: Number.of(quotient(losses[baseline], loss) - 1, n) for baseline in baselines},
             below={baseline: improvement(loss, losses[baseline], n) for baseline in baselines},
+            effective_jets=effective_number(n, weight),
         )
         for name, loss in losses.items()
     )

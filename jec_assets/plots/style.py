@@ -106,13 +106,16 @@ def new_figure(height: float = HEIGHT) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def label(axes: Axes, conditions: str = "") -> None:
-    """Write above the axes that this is simulation, on the right under which conditions and at which energy."""
+def label(axes: Axes, conditions: str = "", right: Axes | None = None) -> None:
+    """Write above the axes that this is simulation, on the right under which conditions and at which energy.
+
+    `right`: the axes in whose right corner to write, where several stand side by side.
+    """
     import mplhep
 
     mplhep.add_text("Simulation", ax=axes, loc="over left", fontstyle="italic", fontsize=15)
-    right = f"{conditions}   ({ENERGY})" if conditions else f"({ENERGY})"
-    mplhep.add_text(right, ax=axes, loc="over right", fontsize=13)
+    text = f"{conditions}   ({ENERGY})" if conditions else f"({ENERGY})"
+    mplhep.add_text(text, ax=right or axes, loc="over right", fontsize=13)
 
 
 def region_text(region: Interval) -> str:

@@ -10,7 +10,7 @@ from jec_assets.evaluation.loss import CorrectionLoss, compare_losses
 from jec_assets.plots.loss import loss_bars
 from jec_assets.reports import published
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import PERCENT, listing, number_text, percent_text, title
+from jec_assets.reports.text import EVENT_WEIGHTS, PERCENT, count_text, listing, number_text, percent_text, title
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,14 +34,17 @@ def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampli
     test = CalibratedJets.from_table(jets)
     baselines = Baselines.fit(training, resampling.seed).log_factors(jets)
     networks = {family: test.log_factors[family] for family in test.families}
-    losses = compare_losses(test.target, baselines | networks, BASELINES, resampling.draws(test.event))
+    draws, factors = resampling.draws(test.event), baselines | networks
+    losses = compare_losses(test.target, factors, BASELINES, draws)
+    weighted = compare_losses(test.target, factors, BASELINES, draws, test.event_weight)
     figure = ReportFigure.of(
         loss_bars(losses),
         "losses",
         "Loss on the test jets",
         "Bars: " + "; ".join(f"{title(each.correction)} {number_text(each.loss)}" for each in losses),
     )
-    return Report("loss", "Loss", _summary(losses), (_table(losses),), (figure,), _numbers(losses))
+    tables = (_table(losses), _weighted_table(weighted))
+    return Report("loss", "Loss", _summary(losses), tables, (figure,), _numbers(losses, weighted))
 
 
 def _summary(losses: tuple[CorrectionLoss, ...]) -> str:
@@ -88,14 +91,49 @@ def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
     )
 
 
+def _weighted_table(losses: tuple[CorrectionLoss, ...]) -> Table:
+    return Table(
+        "Loss with event weights",
+        (
+            "Correction",
+            "Loss",
+            "Gain over standard [%]",
+            *(f"Below {name} [%]" for name in BASELINES),
+            "Effective jets",
+        ),
+        tuple(
+            (
+                title(each.correction),
+                number_text(each.loss),
+                _comparison(each, STANDARD, each.gain),
+                *(_comparison(each, name, each.below) for name in BASELINES),
+                count_text(round(each.effective_jets)),
+            )
+            for each in losses
+        ),
+        (EVENT_WEIGHTS,),
+    )
+
+
 def _comparison(each: CorrectionLoss, baseline: str, shares: dict[str, Number]) -> str:
     return NOTHING if each.correction == baseline else number_text(shares[baseline], PERCENT)
 
 
-def _numbers(losses: tuple[CorrectionLoss, ...]) -> dict[str, JsonValue]:
+def _numbers(losses: tuple[CorrectionLoss, ...], weighted: tuple[CorrectionLoss, ...]) -> dict[str, JsonValue]:
     return {
         "loss": {each.correction: each.loss.value for each in losses},
         "loss_uncertainty": {each.correction: each.loss.uncertainty for each in losses},
+        **_comparisons(losses),
+        "loss_weighted": {
+            "loss": {each.correction: each.loss.as_json() for each in weighted},
+            **_comparisons(weighted),
+            "effective_jets": weighted[0].effective_jets,
+        },
+    }
+
+
+def _comparisons(losses: tuple[CorrectionLoss, ...]) -> dict[str, JsonValue]:
+    return {
         "gain": nested(((e.correction, name), e.gain[name].as_json()) for e in losses for name in BASELINES),
         "below": nested(((e.correction, name), e.below[name].as_json()) for e in losses for name in BASELINES),
     }

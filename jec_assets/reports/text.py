@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 PLUS_MINUS = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 PERCENT = 100.0  # as `scale`
+EVENT_WEIGHTS = (
+    "Each jet counts as much as its event's weight, which turns the generated spectrum into a physical one. "
+    "Effective jets: (Σw)² / Σw², how many jets of equal weight would tell as much."
+)
 
 
 def number_text(number: Number, scale: float = 1.0) -> str:
@@ -32,7 +36,7 @@ def number_text(number: Number, scale: float = 1.0) -> str:
     if uncertainty == 0:
         return minus(f"{value:.4g}{PLUS_MINUS}0")
     decimals = max(0, 1 - floor(log10(uncertainty)))
-    return minus(f"{value:.{decimals}f}{PLUS_MINUS}{uncertainty:.{decimals}f}")
+    return minus(f"{value:z.{decimals}f}{PLUS_MINUS}{uncertainty:.{decimals}f}")
 
 
 def percent_text(share: float | None) -> str:

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jec_assets.evaluation.bootstrap import Resampling, WeightError, improvement, means, quantiles, quotient
+from jec_assets.evaluation.bootstrap import (
+    Resampling,
+    WeightError,
+    effective_number,
+    improvement,
+    means,
+    quantiles,
+    quotient,
+)
 from jec_assets.evaluation.number import Number
 from jec_assets.evaluation.response import median_response
 
@@ -189,3 +197,15 @@ def test_jets_that_weigh_nothing_are_no_jets():
     draws = Resampling(3).draws(alone(5))
     assert np.isnan(quantiles(np.arange(5.0), draws, (0.5,), np.zeros(5))).all()
     assert np.isnan(means(np.arange(5.0), draws, np.zeros(5))).all()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 50), st.floats(1e-6, 1e6))
+def test_equal_jets_are_as_many_as_they_are(jets: int, weight: float):
+    assert effective_number(jets) == jets
+    assert effective_number(jets, np.full(jets, weight)) == pytest.approx(jets)
+
+
+def test_one_heavy_jet_is_hardly_more_than_one():
+    assert effective_number(5, np.array([1000.0, 1, 1, 1, 0])) == pytest.approx(1003**2 / 1_000_003)
+    assert effective_number(3, np.zeros(3)) == 0

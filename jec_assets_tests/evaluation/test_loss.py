@@ -58,3 +58,13 @@ def test_no_jets():
     draws = Resampling().draws(nothing.astype(np.uint64))
     (comparison,) = compare_losses(nothing, {"standard": nothing}, ("standard",), draws)
     assert comparison.loss.note == comparison.gain["standard"].note == comparison.below["standard"].note == "no jets"
+
+
+def test_weights_count_jets_as_often():
+    factors = {"standard": np.zeros(5), "pfn": PREDICTION}
+    weight = np.array([2.0, 1, 0, 0, 1])
+    standard, network = compare_losses(TARGET, factors, ("standard",), ONCE, weight)
+    assert standard.loss.value == pytest.approx((2 * 0.1 + 0.2 + 0.4) / 4)
+    assert network.loss.value == pytest.approx((2 * 0.1 + 0.0 + 0.3) / 4)
+    assert standard.effective_jets == pytest.approx(16 / 6)
+    assert compare_losses(TARGET, factors, ("standard",), ONCE)[0].effective_jets == 5

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jec_assets.evaluation.bins import INCLUSIVE
+from jec_assets.evaluation.bins import FLAVORS, INCLUSIVE
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.resolution import BINS, Resolution, relative_width, resolution
+from jec_assets.evaluation.sample import Sample
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 
@@ -22,14 +23,25 @@ def measured(table: pl.DataFrame) -> dict[tuple[str, str], Resolution]:
     return {(each.region.name, each.correction): each for each in results}
 
 
+def sample(responses: np.ndarray, weight: np.ndarray | None = None) -> Sample:
+    jets = len(responses)
+    return Sample({"standard": responses}, np.full(jets, 100.0), np.ones((1, jets), np.uint8), weight)
+
+
 def test_width_by_hand():
-    width = relative_width(np.array([0.8, 1.0, 1.2, 1.4, 1.6]), np.ones((1, 5), np.uint8))
+    width = relative_width(sample(np.array([0.8, 1.0, 1.2, 1.4, 1.6])), "standard")
+    assert width == pytest.approx([(1.4 - 1.0) / 1.2])
+
+
+def test_width_of_the_jets_that_weigh_something():
+    weight = np.array([1.0, 1, 0, 1, 1, 0, 1])
+    width = relative_width(sample(np.array([0.8, 1.0, 5, 1.2, 1.4, 0.1, 1.6]), weight), "standard")
     assert width == pytest.approx([(1.4 - 1.0) / 1.2])
 
 
 def test_of_a_normal_response():
     responses = np.random.default_rng(0).normal(1, 0.1, 100_000)
-    assert relative_width(responses, np.ones((1, 100_000), np.uint8)) == pytest.approx([0.1349], rel=0.02)
+    assert relative_width(sample(responses), "standard") == pytest.approx([0.1349], rel=0.02)
 
 
 def test_all_flavors_of_a_region_and_interval_enter():
@@ -92,3 +104,39 @@ def test_equal_responses_have_width_0_and_nothing_to_improve():
     each = measured(table)["barrel", "pfn"]
     assert (each.resolution.value, each.resolution.uncertainty) == (0, 0)
     assert each.beta.note == "the baseline is 0"
+
+
+def test_each_flavor_has_its_own_resolution():
+    table = calibrated_table(6000)
+    jets = CalibratedJets.from_table(table)
+    results = resolution(jets, Resampling(3).draws(jets.event), (INCLUSIVE,), tuple(FLAVORS))
+    assert [each.flavor for each in results[::3]] == 2 * list(FLAVORS)
+    gluons = next(each for each in results if each.flavor == "g")
+    selected = table.filter(
+        (pl.col("genJetEta").abs() < 1.3) & (pl.col("genJetPt") >= 30) & (pl.col("flavor") == FLAVORS["g"])
+    )
+    low, median, high = np.quantile((selected["jetPt"] / selected["genJetPt"]).to_numpy(), (0.25, 0.5, 0.75))
+    assert gluons.resolution.n == gluons.effective_jets == len(selected)
+    assert gluons.resolution.value == pytest.approx((high - low) / median, rel=1e-5)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(1e-6, 1e6))
+def test_equal_weights_are_none(weight: float):
+    jets = CalibratedJets.from_table(calibrated_table(1500))
+    draws = Resampling(5).draws(jets.event)
+    weighted = replace(jets, weight=np.full(len(jets), weight))
+    for plain, each in zip(
+        resolution(jets, draws, (INCLUSIVE,)), resolution(weighted, draws, (INCLUSIVE,)), strict=True
+    ):
+        assert each.resolution.value == pytest.approx(plain.resolution.value)
+        assert each.beta.uncertainty == pytest.approx(plain.beta.uncertainty, abs=1e-9)
+        assert each.effective_jets == pytest.approx(plain.effective_jets)
+
+
+def test_event_weights_leave_the_jets_of_low_pt():
+    jets = CalibratedJets.from_table(calibrated_table(6000))
+    draws = Resampling(5).draws(jets.event)
+    plain, weighted = (resolution(each, draws, (INCLUSIVE,))[0] for each in (jets, jets.weighted_by_event()))
+    assert weighted.resolution.value > plain.resolution.value  # low pT is measured worst
+    assert weighted.effective_jets < 0.3 * plain.effective_jets

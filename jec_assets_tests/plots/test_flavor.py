@@ -13,7 +13,7 @@ from jec_assets_tests.plots.figures import check_layout, legend, points, texts
 
 def measured(jets: int) -> tuple[FlavorDependence, ...]:
     calibrated = CalibratedJets.from_table(calibrated_table(3000).head(jets))
-    return flavor_dependence(calibrated, Resampling(5).draws(calibrated.event))
+    return flavor_dependence(calibrated, Resampling(5).draws(calibrated.event), 1)
 
 
 def test_each_flavor_has_a_point_per_correction():

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.evaluation.bins import REGIONS
+from jec_assets.evaluation.bins import FLAVORS, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.resolution import BINS, Resolution, resolution
-from jec_assets.plots.resolution import MIN_JETS_PER_POINT, resolution_curves
+from jec_assets.plots.resolution import MIN_JETS_PER_POINT, flavor_resolution, resolution_curves
 from jec_assets_tests.evaluation.synthetic import calibrated_table
-from jec_assets_tests.plots.figures import check_layout, legend, points
+from jec_assets_tests.plots.figures import check_layout, legend, points, texts
 
 
 def measured(jets: int) -> tuple[Resolution, ...]:
@@ -40,4 +40,36 @@ def test_curves_and_ratios():
 def test_hardly_any_jets_leave_the_frame_empty(jets: int):
     figure = resolution_curves(measured(jets), REGIONS[0])
     assert points(figure.axes[0]) == {}
+    check_layout(figure)
+
+
+def flavors_measured(jets: int) -> tuple[Resolution, ...]:
+    calibrated = CalibratedJets.from_table(calibrated_table(20_000).head(jets))
+    return resolution(calibrated, Resampling(5).draws(calibrated.event), BINS, tuple(FLAVORS))
+
+
+def test_a_panel_of_ratios_for_each_flavor():
+    results = flavors_measured(20_000)
+    figure = flavor_resolution(results, REGIONS[1])
+    assert len(figure.axes) == 6
+    assert legend(figure) == ["PFN", "ParticleNet"]
+    assert {f"{flavor} jets" for flavor in FLAVORS} <= texts(figure)
+    gluons = [
+        each
+        for each in results
+        if (each.region, each.flavor, each.correction) == (REGIONS[1], "g", "pfn")
+        and each.interval.low >= 30
+        and each.resolution.n >= MIN_JETS_PER_POINT
+    ]
+    drawn = points(figure.axes[-1])["PFN"]
+    assert [y for _, y in drawn] == [each.ratio.value for each in gluons]
+    low, high = figure.axes[-1].get_xlim()
+    assert all(low < x < high for x, _ in drawn)
+    check_layout(figure)
+
+
+@pytest.mark.parametrize("jets", [0, 1])
+def test_a_flavor_of_few_jets_is_said_to_be_so(jets: int):
+    figure = flavor_resolution(flavors_measured(jets), REGIONS[0])
+    assert "< 50 jets a bin" in texts(figure)
     check_layout(figure)

@@ -43,7 +43,7 @@ def test_every_report_is_named_told_and_json(reports: dict[str, Report]):
 
 def test_loss(reports: dict[str, Report]):
     report = reports["loss"]
-    (table,) = report.tables
+    table, weighted = report.tables
     assert [cells[0] for cells in table.rows] == [
         "Standard correction",
         "Constant shift",
@@ -58,16 +58,28 @@ def test_loss(reports: dict[str, Report]):
     assert float(pfn["Below kinematics [%]"].split(" ±")[0]) == pytest.approx(below, abs=0.1)
     assert (pfn["Published loss"], pfn["Published gain [%]"]) == ("0.08768", "7.52")
     assert row(table, "Standard correction")["Below standard [%]"] == "–"
+    by_weight = report.numbers["loss_weighted"]
+    assert by_weight["loss"]["pfn"]["value"] > losses["pfn"]  # low pT is measured worst
+    assert row(weighted, "PFN")["Loss"].startswith(f"{by_weight['loss']['pfn']['value']:.2f}")
+    assert row(weighted, "PFN")["Effective jets"] == f"{by_weight['effective_jets']:.0f}"
 
 
 def test_flavor(reports: dict[str, Report]):
-    alphas, medians, jets = reports["flavor"].tables
-    assert len(alphas.rows) == 2 * 5
-    assert len(medians.rows) == 3 * len(alphas.rows)
-    cells = row(alphas, "barrel", "100–300")
-    assert cells["Published α ParticleNet [%]"] == "24.52"
-    assert "fewer than 100 jets of" in row(alphas, "endcap", "≥\N{NO-BREAK SPACE}1000")["α PFN [%]"]
-    assert int(row(jets, "barrel", "≥\N{NO-BREAK SPACE}30")["g"].replace(",", "")) > 500
+    alphas, weighted, medians, jets = reports["flavor"].tables
+    assert len(alphas.rows) == len(weighted.rows) == len(medians.rows) == 2 * 5 * 3
+    cells = row(alphas, "barrel", "100–300", "ParticleNet")
+    assert cells["Published α [%]"] == "24.52"
+    assert cells["Jets"] == str(sum(int(each) for each in row(jets, "barrel", "100–300").values() if each.isdecimal()))
+    assert "< 100 jets of" in row(alphas, "endcap", "≥\N{NO-BREAK SPACE}1000", "PFN")["α [%]"]
+    inclusive = ("barrel", "≥\N{NO-BREAK SPACE}30")
+    sae, floor = (row(alphas, *inclusive, "Standard correction")[each].split(" ")[0] for each in ("SAE", "Noise floor"))
+    numbers = reports["flavor"].numbers["flavor"]
+    assert float(sae) == pytest.approx(numbers["sae"]["standard"]["barrel"][">30"]["value"], abs=0.001)
+    assert float(floor) == pytest.approx(numbers["noise_floor"]["standard"]["barrel"][">30"]["value"], abs=0.001)
+    assert float(sae) > float(floor)
+    assert "effective jets" in row(weighted, *inclusive, "PFN")["α [%]"]
+    assert numbers["weighted"]["effective_jets"]["barrel"][">30"] < int(cells["Jets"])
+    assert int(row(jets, *inclusive)["g"].replace(",", "")) > 500
     assert [figure.name for figure in reports["flavor"].figures] == [
         "barrel_inclusive",
         "endcap_inclusive",
@@ -77,10 +89,31 @@ def test_flavor(reports: dict[str, Report]):
 
 
 def test_resolution(reports: dict[str, Report]):
-    intervals, bins = reports["resolution"].tables
-    assert (len(intervals.rows), len(bins.rows)) == (2 * 5, 2 * 19)
-    assert row(intervals, "endcap", "300–1000")["Published β PFN [%]"] == "12.90"
-    assert not any("Published" in column for column in bins.columns)
+    intervals, weighted, widths, improvements, bins = reports["resolution"].tables
+    assert [len(each.rows) for each in (intervals, weighted, bins)] == [2 * 7 * 3, 2 * 7 * 3, 2 * 19 * 3]
+    assert [len(each.rows) for each in (widths, improvements)] == [2 * 5 * 3, 2 * 5 * 2]
+    assert row(intervals, "endcap", "300–1000", "PFN")["Published β [%]"] == "12.90"
+    assert not any("Published" in column for each in (weighted, bins) for column in each.columns)
+    biased = row(intervals, "barrel", "30–100", "PFN")
+    assert [biased[each] for each in ("Slope", "β corrected [%]")] == ["biased < 50 GeV", "–"]
+    numbers = reports["resolution"].numbers["resolution"]
+    corrected = numbers["intervals"]["beta_corrected"]["particle_net"]["barrel"]["100-300"]["value"]
+    cells = row(intervals, "barrel", "100–300", "ParticleNet")
+    assert float(cells["β corrected [%]"].split(" ")[0]) == pytest.approx(100 * corrected, abs=0.5)
+    assert numbers["bins"]["s"]["pfn"]["barrel"].keys() == numbers["flavor_bins"]["s"]["pfn"]["barrel"].keys()
+    gluons = numbers["flavors"]["beta"]["particle_net"]["barrel"][">30"]["g"]
+    told = row(improvements, "barrel", "≥\N{NO-BREAK SPACE}30", "ParticleNet")["g"].split(" ")[0]
+    assert float(told) == pytest.approx(100 * gluons["value"], abs=0.5)
+    assert (
+        numbers["weighted"]["beta"]["pfn"]["barrel"][">30"]["n"]
+        > numbers["weighted"]["effective_jets"]["barrel"][">30"]
+    )
+    assert [figure.name for figure in reports["resolution"].figures] == [
+        "barrel",
+        "endcap",
+        "barrel_flavors",
+        "endcap_flavors",
+    ]
 
 
 def test_search(reports: dict[str, Report]):
