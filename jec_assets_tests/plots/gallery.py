@@ -23,22 +23,37 @@ from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
 from jec_assets.evaluation.dataset import gen_kinematics_histogram, target_histogram, target_summary
 from jec_assets.evaluation.distributions import Sample, feature_distributions
 from jec_assets.evaluation.generator import generator_shifts
+from jec_assets.evaluation.jet_resolution import coverages, pulls, resolution_classes
 from jec_assets.evaluation.loss import compare_losses
 from jec_assets.evaluation.resolution import BINS, resolution
+from jec_assets.evaluation.response_curves import GEN_PT_EDGES, median_responses
+from jec_assets.evaluation.response_curves import response_maps as maps_of
 from jec_assets.evaluation.standard_correction import CURVES
+from jec_assets.evaluation.tails import tails
+from jec_assets.plots.closure import closure_panels
 from jec_assets.plots.correction import closure_curves, offset_slopes, response_factors
 from jec_assets.plots.dataset import gen_kinematics, target_distribution
 from jec_assets.plots.distributions import small_multiples
 from jec_assets.plots.flavor import flavor_response
 from jec_assets.plots.generator import generator_shift
+from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets.plots.latency import ROUND_TRIP, latency
 from jec_assets.plots.loss import loss_bars
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
 from jec_assets.plots.resolution import resolution_curves
+from jec_assets.plots.response import response_curves, response_maps, response_per_flavor
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
+from jec_assets.plots.tails import tail_shares
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
-from jec_assets_tests.plots import test_correction, test_flavor, test_parallel_coordinates, test_search
+from jec_assets_tests.plots import (
+    test_closure,
+    test_correction,
+    test_flavor,
+    test_jet_resolution,
+    test_parallel_coordinates,
+    test_search,
+)
 from jec_assets_tests.plots.latencies import latency_table
 
 BARREL, ENDCAP = REGIONS
@@ -71,6 +86,8 @@ def losses() -> Figure:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "closure.closure_panels": lambda: closure_panels(test_closure.measured(4000), "reconstructed"),
+    "closure.closure_panels.generated": lambda: closure_panels(test_closure.measured(4000), "generated"),
     "correction.closure_curves": lambda: closure_curves(test_correction.measured(6000, CURVES[0]), CURVES[0]),
     "correction.offset_slopes": lambda: offset_slopes(test_correction.CORRECTION),
     "correction.response_factors": lambda: response_factors(test_correction.CORRECTION),
@@ -85,13 +102,24 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generator.generator_shift.intervals": lambda: generator_shift(
         generator_shifts(jets(), jets(2), Resampling(10)), ENDCAP, GEN_PT_INTERVALS
     ),
+    "jet_resolution.coverage": lambda: coverage(coverages(test_jet_resolution.JETS, test_jet_resolution.DRAWS)),
+    "jet_resolution.predicted_against_measured": lambda: predicted_against_measured(
+        resolution_classes(test_jet_resolution.JETS, test_jet_resolution.DRAWS)
+    ),
+    "jet_resolution.pull_distribution": lambda: pull_distribution(
+        pulls(test_jet_resolution.JETS, test_jet_resolution.DRAWS)
+    ),
     "latency.latency": lambda: latency(latency_table(), ROUND_TRIP),
     "loss.loss_bars": losses,
     "parallel_coordinates.parallel_coordinates": lambda: parallel_coordinates(
         "pfn", test_parallel_coordinates.trials(20)
     ),
     "resolution.resolution_curves": lambda: resolution_curves(resolution(jets(), draws(), BINS), BARREL),
+    "response.response_curves": lambda: response_curves(median_responses(jets(), draws(), "gen_pt")),
+    "response.response_maps": lambda: response_maps(maps_of(CalibratedJets.from_table(calibrated_table(60_000)))),
+    "response.response_per_flavor": lambda: response_per_flavor(median_responses(jets(), draws(), "rho")),
     "search.best_so_far": lambda: best_so_far(test_search.TRIALS),
     "search.training_history": lambda: training_history("particle_net", test_search.TRIALS["particle_net"], chosen=0),
     "search.trial_losses": lambda: trial_losses(test_search.TRIALS, 0.078),
+    "tails.tail_shares": lambda: tail_shares(tails(jets(), draws(), GEN_PT_EDGES), BARREL),
 }
