@@ -40,7 +40,7 @@ from jec_assets.plots.jet_resolution import coverage, predicted_against_measured
 from jec_assets.plots.latency import ROUND_TRIP, latency
 from jec_assets.plots.loss import loss_bars
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
-from jec_assets.plots.resolution import resolution_curves
+from jec_assets.plots.resolution import flavor_resolution, resolution_curves
 from jec_assets.plots.response import response_curves, response_maps, response_per_flavor
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets.plots.tails import tail_shares
@@ -52,6 +52,7 @@ from jec_assets_tests.plots import (
     test_flavor,
     test_jet_resolution,
     test_parallel_coordinates,
+    test_resolution,
     test_search,
 )
 from jec_assets_tests.plots.latencies import latency_table
@@ -114,6 +115,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "parallel_coordinates.parallel_coordinates": lambda: parallel_coordinates(
         "pfn", test_parallel_coordinates.trials(20)
     ),
+    "resolution.flavor_resolution": lambda: flavor_resolution(test_resolution.flavors_measured(20_000), ENDCAP),
     "resolution.resolution_curves": lambda: resolution_curves(resolution(jets(), draws(), BINS), BARREL),
     "response.response_curves": lambda: response_curves(median_responses(jets(), draws(), "gen_pt")),
     "response.response_maps": lambda: response_maps(maps_of(CalibratedJets.from_table(calibrated_table(60_000)))),
