@@ -6,7 +6,8 @@ connected to or written when this is imported.
 
 import dagster as dg
 
-from jec_assets.defs import jets, onnx, reports, serving, trials
+from jec_assets.defs import calibrated, jets, onnx, page, reports, serving, trials
+from jec_assets.defs.alternative import alternative_assets
 from jec_assets.defs.families import families_with_assets
 from jec_assets.defs.jobs import jobs
 from jec_assets.defs.resources import resources
@@ -21,8 +22,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *(asset for family in families_with_assets(settings) for asset in trials.family_assets(family, partitions)),
         *onnx.onnx_assets(settings),
         *serving.ASSETS,
-        *reports.best_model_assets(settings),
-        *reports.ASSETS,
+        *calibrated.calibrated_assets(settings),
+        *alternative_assets(settings),
+        *reports.report_assets(settings),
+        *page.page_assets(settings),
     ]
     return dg.Definitions(
         assets=assets,

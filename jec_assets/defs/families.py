@@ -32,7 +32,8 @@ def families_at_hand(settings: Settings, storage: Storage) -> tuple[str, ...]:
 def present_of(settings: Settings, storage: Storage) -> Present:
     """What reports are made of, with these settings."""
     resampling = Resampling(settings.bootstrap_resamples, settings.seed)
-    return Present(storage, families_at_hand(settings, storage), resampling)
+    alternative = settings.alternative_source is not None
+    return Present(storage, families_at_hand(settings, storage), resampling, alternative)
 
 
 def networks_of(settings: Settings, storage: Storage) -> tuple[dict[str, JetNetwork], dict[str, str]]:

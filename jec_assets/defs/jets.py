@@ -1,4 +1,4 @@
-"""Assets from jet files to splits: jet_files -> standard_correction -> filtered_jets -> train_jets, validation_jets, ..."""
+"""Assets from jet files to splits: jet_files -> standard_correction -> filtered_jets -> train_jets, test_jets, ..."""
 
 import os
 from collections.abc import Callable

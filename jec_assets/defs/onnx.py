@@ -5,11 +5,12 @@ import dagster as dg
 from jec_assets import serving
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_at_hand, families_with_assets
-from jec_assets.defs.jets import validation_jets
+from jec_assets.defs.jets import train_jets, validation_jets
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.jets.dataset import load_split
+from jec_assets.jets.dataset import load_split, load_table
+from jec_assets.jets.training_range import TrainingRange
 from jec_assets.search.best import load_best, load_best_description, load_best_network
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
@@ -31,7 +32,11 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         group_name="serving",
         kinds={"onnx"},
         code_version=CODE_VERSION,
-        deps=[*(dg.AssetKey([family, "best_model"]) for family in families_with_assets(settings)), validation_jets],
+        deps=[
+            *(dg.AssetKey([family, "best_model"]) for family in families_with_assets(settings)),
+            train_jets,
+            validation_jets,
+        ],
         check_specs=[
             dg.AssetCheckSpec(
                 PROMOTED,
@@ -49,10 +54,12 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         repository = ModelRepository(storage)
         validation = load_split(storage, "validation")
         policy = ReleasePolicy(Resampling(settings.bootstrap_resamples, settings.seed), InstanceSettings())
+        training_range = TrainingRange.of(load_table(storage, "train"))
         releases = []
         for family in families_at_hand(settings, storage):
             best = load_best(storage, family)
-            candidate = Candidate(best, load_best_network(storage, best), load_best_description(storage, best))
+            network, description = load_best_network(storage, best), load_best_description(storage, best)
+            candidate = Candidate(best, network, description, training_range)
             releases.append(release(repository, candidate, validation, policy))
             publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")

@@ -1,79 +1,75 @@
-"""Assets of the evaluation: test_jets, best models -> calibrated_test_jets -> reports -> calibration_report."""
+"""Assets of the evaluation: calibrated jets -> a report each of loss, flavor, response, resolution, search, ...
 
-import platform
+Belongs here: reading what a report is made of and handing it to `jec_assets.reports`.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
 
 from jec_assets import evaluation, plots, reports
 from jec_assets.defs.alive import alive
-from jec_assets.defs.families import families_at_hand, families_with_assets, present_of
+from jec_assets.defs.families import families_with_assets, present_of
 from jec_assets.defs.metadata import report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.evaluation.alternative import load_alternative
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.calibrate import calibrate, load_calibrated, publish_calibrated
+from jec_assets.evaluation.calibrate import load_calibrated
 from jec_assets.evaluation.complexity import complexity
 from jec_assets.evaluation.distributions import Sample
 from jec_assets.evaluation.footprint import footprint
 from jec_assets.evaluation.loss import jet_losses
-from jec_assets.evaluation.provenance import split_digest
 from jec_assets.evaluation.throughput import kept_throughputs
 from jec_assets.evaluation.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.splits import SHARES
-from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion, publish_page
-from jec_assets.reports.comparison import comparison_report
+from jec_assets.jets.standard_correction import load_standard_correction
+from jec_assets.reports.closure import closure_passed
 from jec_assets.reports.complexity import complexity_report as describe_complexity
+from jec_assets.reports.correction import correction_report as describe_correction
 from jec_assets.reports.dataset import dataset_report as describe_dataset
 from jec_assets.reports.flavor import flavor_report as describe_flavor
+from jec_assets.reports.generator import generator_report as describe_generator
+from jec_assets.reports.jet_resolution import jet_resolution_report as describe_jet_resolution
 from jec_assets.reports.loss import loss_report as describe_loss
-from jec_assets.reports.publishing import PublishedReport, load, publish
-from jec_assets.reports.report import JsonValue, Report, report_asset
+from jec_assets.reports.publishing import publish
+from jec_assets.reports.report import JsonValue, Report
 from jec_assets.reports.resolution import resolution_report as describe_resolution
+from jec_assets.reports.response import response_report as describe_response
 from jec_assets.reports.search import search_report as describe_search
-from jec_assets.reports.sources import PAGE_REPORTS, require_current_report, sources
+from jec_assets.reports.sources import sources
+from jec_assets.reports.text import title
 from jec_assets.search.best import load_best, load_best_description, load_best_network
-from jec_assets.serving.served import load_endpoint, load_release
 from jec_assets.settings import Settings
-from jec_assets.storage import Storage, code_digest, package_versions
+from jec_assets.storage import Storage, code_digest
 
 CODE_VERSION = code_digest(evaluation, plots, reports)
 GROUP = "reports"
-VERSIONED_PACKAGES = (
-    *("dagster", "numpy", "optuna", "polars", "torch", "uproot"),
-    *("nvidia-pytriton", "onnx", "onnxruntime", "onnxruntime-gpu", "tritonclient"),
+CLOSURE = "networks_close"
+
+
+CLOSURE_CHECK = dg.AssetCheckSpec(
+    CLOSURE,
+    asset="response_report",
+    description="In bins of calibrated pT and |eta|, the median of true over calibrated pT is 1 for every network, "
+    "within 1 % or three standard deviations.",
 )
 
 
-def _report_asset(*deps: str | dg.AssetKey) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+def _report_asset(
+    *deps: str | dg.AssetKey, checks: Sequence[dg.AssetCheckSpec] = ()
+) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """What all reports have in common."""
-    asset = dg.asset(group_name=GROUP, kinds={"matplotlib"}, code_version=CODE_VERSION, deps=deps)
+    asset = dg.asset(
+        group_name=GROUP, kinds={"matplotlib"}, code_version=CODE_VERSION, deps=deps, check_specs=checks or None
+    )
     return lambda compute: asset(alive(compute))
 
 
-def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets that read best models themselves: their lineage depends on which families there are."""
+def report_assets(settings: Settings) -> list[dg.AssetsDefinition]:
+    """All reports but the latency benchmark; the lineage depends on families and on the alternative sample."""
     best_models = [dg.AssetKey([family, "best_model"]) for family in families_with_assets(settings)]
-
-    @dg.asset(
-        group_name=GROUP,
-        kinds={"pytorch", "parquet"},
-        code_version=CODE_VERSION,
-        deps=["test_jets", *best_models],
-    )
-    @alive
-    def calibrated_test_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
-        """Test jets with the correction of every family's best model: the table behind all reports."""
-        test = load_split(storage, "test")
-        best = {family: load_best(storage, family) for family in families_at_hand(settings, storage)}
-        networks = {family: load_best_network(storage, each) for family, each in best.items()}
-        digests = {family: each.weights_digest for family, each in best.items()}
-        table = publish_calibrated(storage, calibrate(test, networks), test.split, digests)
-        return dg.MaterializeResult(
-            data_version=dg.DataVersion(table.digest), metadata={"jets": table.jets, "uri": storage.uri(table.key)}
-        )
 
     @_report_asset("test_jets", *best_models)
     def search_report(
@@ -89,7 +85,7 @@ def best_model_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         standard = float(jet_losses(target, 0.0 * target).mean())
         return _published(storage, describe_search(trials, standard, settings.seed), provenance)
 
-    return [calibrated_test_jets, search_report]
+    return [search_report, *REPORTS, *([generator_report] if settings.alternative_source else [])]
 
 
 @_report_asset("train_jets", "validation_jets", "test_jets")
@@ -125,6 +121,41 @@ def resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
     return _on_calibrated(storage, settings, "resolution", lambda jets: describe_resolution(jets, resampling))
 
 
+@_report_asset("calibrated_test_jets", "calibrated_validation_jets", checks=(CLOSURE_CHECK,))
+def response_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+    """Median response against pT, eta and pileup, tails, whether networks close, and a residual correction."""
+    present = present_of(settings, storage)
+    provenance = sources("response", present)
+    validation = load_calibrated(storage, present.families, "validation")
+    report = describe_response(load_calibrated(storage, present.families), validation, present.resampling)
+    return _published(storage, report, provenance, [_closure_check(report)])
+
+
+@_report_asset("calibrated_test_jets")
+def jet_resolution_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+    """Whether the resolution that a network predicts for each jet is the one it has: pulls and coverage."""
+    resampling = _resampling(settings)
+    return _on_calibrated(storage, settings, "jet_resolution", lambda jets: describe_jet_resolution(jets, resampling))
+
+
+@_report_asset("calibrated_test_jets", "calibrated_alternative_jets")
+def generator_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+    """How far another generator moves the response of each flavor, under the standard correction and each network."""
+    present = present_of(settings, storage)
+    alternative = load_alternative(storage, present.families)
+    return _on_calibrated(
+        storage, settings, "generator", lambda jets: describe_generator(jets, alternative, present.resampling)
+    )
+
+
+@_report_asset("standard_correction", "test_jets")
+def correction_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
+    """The standard correction: the one that jets came with beside the one derived from them."""
+    provenance = sources("correction", present_of(settings, storage))
+    found, test = load_standard_correction(storage), load_table(storage, "test")
+    return _published(storage, describe_correction(test, found, _resampling(settings)), provenance)
+
+
 @_report_asset("calibrated_test_jets")
 def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """Parameters, multiply-accumulates, memory and speed of the best models beside their loss (Table 3)."""
@@ -150,43 +181,16 @@ def complexity_report(settings: SettingsParam, storage: StorageParam) -> dg.Mate
     return _published(storage, describe_complexity(rows), provenance)
 
 
-@dg.asset(
-    group_name=GROUP,
-    kinds={"html"},
-    code_version=CODE_VERSION,
-    deps=[report_asset(name) for name in PAGE_REPORTS],
-)
-def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
-    """Everything on one page that needs nothing else, and the same numbers as JSON."""
-    present, published = present_of(settings, storage), [load(storage, name) for name in PAGE_REPORTS]
-    for each in published:
-        require_current_report(each, present)
-    served = [load_release(storage, family) for family in present.families]
-    reports = {each.report.name: each.report for each in published}
-    page = CalibrationPage(
-        (comparison_report(reports), *reports.values()),
-        tuple(ServedVersion(each.family, each.version, each.promoted, each.reason) for each in served),
-        _provenance(settings, storage, published),
-        {each.report.name: each.provenance for each in published},
-    )
-    result = publish_page(storage, page, datetime.now(UTC))
-    paths = {"report": dg.MetadataValue.path(result.page.uri), "numbers": dg.MetadataValue.path(result.numbers.uri)}
-    return dg.MaterializeResult(data_version=dg.DataVersion(result.page.digest), metadata=paths)
-
-
-ASSETS = [dataset_report, loss_report, flavor_report, resolution_report, complexity_report, calibration_report]
-
-
-def _provenance(
-    settings: Settings, storage: Storage, published: Sequence[PublishedReport]
-) -> dict[str, dict[str, JsonValue]]:
-    return {
-        "versions": {"python": platform.python_version(), **package_versions(*VERSIONED_PACKAGES)},
-        "splits": {name: split_digest(storage, name) for name in SHARES},
-        "reports": {each.report.name: each.digest for each in published},
-        "settings": settings.model_dump(mode="json"),
-        "endpoint": {"url": load_endpoint(storage).url},
-    }
+REPORTS = [
+    loss_report,
+    flavor_report,
+    response_report,
+    resolution_report,
+    jet_resolution_report,
+    complexity_report,
+    dataset_report,
+    correction_report,
+]
 
 
 def _resampling(settings: Settings) -> Resampling:
@@ -200,6 +204,26 @@ def _on_calibrated(
     return _published(storage, describe(load_calibrated(storage, present.families)), sources(report, present))
 
 
-def _published(storage: Storage, report: Report, provenance: Mapping[str, JsonValue]) -> dg.MaterializeResult:
+def _published(
+    storage: Storage,
+    report: Report,
+    provenance: Mapping[str, JsonValue],
+    checks: Sequence[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult:
     artifact = publish(storage, report, provenance)
-    return dg.MaterializeResult(data_version=dg.DataVersion(artifact.digest), metadata=report_metadata(storage, report))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(artifact.digest),
+        metadata=report_metadata(storage, report),
+        check_results=checks,
+    )
+
+
+def _closure_check(report: Report) -> dg.AssetCheckResult:
+    verdicts = closure_passed(report)
+    failed = [title(family) for family, passed in verdicts.items() if not passed]
+    return dg.AssetCheckResult(
+        passed=not failed,
+        check_name=CLOSURE,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"do not close": ", ".join(failed) or "none"},
+    )

@@ -60,11 +60,15 @@ def load_split(storage: Storage, name: SplitName) -> SplitJets:
 
 
 def load_table(storage: Storage, name: SplitName) -> pl.DataFrame:
-    """The table of a published split alone, without reading a single particle; raises what `load_split` does."""
+    """The table of a published split alone, without reading a single particle; raises what `load_split` does.
+
+    It has a column `jet_<feature>` per jet feature besides.
+    """
     import polars as pl
 
     split, files = load_split_record(storage, name)
-    return pl.concat([pl.DataFrame(jets) for jets in _files_jets(storage, split, files, TABLE_COLUMNS)])
+    columns = (*TABLE_COLUMNS, *(f"jet_{each}" for each in feature_set_named(split.feature_set).jet_names))
+    return pl.concat([pl.DataFrame(jets) for jets in _files_jets(storage, split, files, columns)])
 
 
 def _files_jets(

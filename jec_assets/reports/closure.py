@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jec_assets.evaluation.closure import STANDARD_DEVIATIONS, TOLERANCE, Binned
 from jec_assets.evaluation.response_curves import MIN_JETS, UNBIASED_GEN_PT
@@ -13,6 +13,7 @@ from jec_assets.reports.text import PERCENT, count_text, interval_text, number_t
 if TYPE_CHECKING:
     from jec_assets.evaluation.closure import Closure, ClosureVerdict
     from jec_assets.evaluation.closure_study import ClosureSide, ClosureStudy
+    from jec_assets.reports.report import Report
 
 BINS: dict[Binned, str] = {"reconstructed": "pT,cal and |η|", "generated": "pT,gen and |η,gen|"}
 ALONE, WITH_RESIDUAL = "none", "with"
@@ -181,3 +182,9 @@ def _figure(side: ClosureSide, binned: Binned, name: str, heading: str) -> Repor
         f"Points with error bars: median of pT,gen / pT,cal against pT, a panel for each bin of |η|; a band of "
         f"{PERCENT * TOLERANCE:g} % about what a perfect network would have. {counted}",
     )
+
+
+def closure_passed(report: Report) -> dict[str, bool]:
+    """Whether each family passed the gate, by the numbers of a response report."""
+    numbers: Any = report.numbers["response"]
+    return dict(numbers["closure"]["alone"]["passed"])

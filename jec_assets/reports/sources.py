@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from jec_assets.evaluation.alternative import load_alternative_record
 from jec_assets.evaluation.calibrate import load_calibrated_record
 from jec_assets.evaluation.provenance import require_current, split_digest, weights_digests
+from jec_assets.jets.standard_correction import load_standard_correction
 from jec_assets.reports.report import report_asset
 from jec_assets.search.best import load_best
 from jec_assets.serving.repository import ModelRepository
@@ -28,11 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Present:
-    """What reports are made of: what is in storage for these families, and the resampling behind uncertainties."""
+    """What reports are made of: what is in storage for these families, and the resampling behind uncertainties.
+
+    alternative: whether there is a sample of another generator
+    """
 
     storage: Storage
     families: tuple[str, ...]
     resampling: Resampling
+    alternative: bool = False
 
 
 @cache
@@ -54,21 +60,35 @@ _READERS: Mapping[str, Callable[[Present], JsonValue]] = {
         each: list(load_best(present.storage, each).candidates) for each in present.families
     },
     "calibrated_test_jets": lambda present: load_calibrated_record(present.storage, present.families).digest,
+    "calibrated_validation_jets": lambda present: (
+        load_calibrated_record(present.storage, present.families, "validation").digest
+    ),
+    "calibrated_alternative_jets": lambda present: load_alternative_record(present.storage, present.families).digest,
+    "standard_correction": lambda present: load_standard_correction(present.storage).digest,
     "served_models": lambda present: {
         each.family: each.onnx_digest for each in ModelRepository(present.storage).served(present.families)
     },
 }
+# In the order of the page: what a physicist looks at first comes first.
 _SOURCES = {
     "loss": ("calibrated_test_jets", "best_models", "train_jets", "resampling"),
     "flavor": ("calibrated_test_jets", "best_models", "resampling"),
+    "response": ("calibrated_test_jets", "calibrated_validation_jets", "best_models", "resampling"),
     "resolution": ("calibrated_test_jets", "best_models", "resampling"),
-    "search": ("best_models", "candidates", "test_jets"),
+    "jet_resolution": ("calibrated_test_jets", "best_models", "resampling"),
+    "generator": ("calibrated_test_jets", "calibrated_alternative_jets", "best_models", "resampling"),
+    "search": ("best_models", "candidates", "test_jets", "resampling"),
     "complexity": ("calibrated_test_jets", "best_models"),
     "latency": ("served_models", "test_jets"),
-    "dataset": ("train_jets", "validation_jets", "test_jets"),
+    "dataset": ("train_jets", "validation_jets", "test_jets", "resampling"),
+    "correction": ("standard_correction", "test_jets", "resampling"),
 }
-# In the order of the page: what a physicist looks at first comes first.
-PAGE_REPORTS = tuple(_SOURCES)
+OF_ALTERNATIVE = ("generator",)
+
+
+def page_reports(alternative: bool) -> tuple[str, ...]:
+    """Names of the reports on the page; some only with a sample of another generator."""
+    return tuple(name for name in _SOURCES if alternative or name not in OF_ALTERNATIVE)
 
 
 def sources(report: str, present: Present) -> dict[str, JsonValue]:

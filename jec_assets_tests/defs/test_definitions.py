@@ -14,25 +14,33 @@ FAMILIES = ("pfn", "particle_net", "pfn_committee", "particle_transformer")
 BEST_MODELS = {f"{family}/best_model" for family in FAMILIES}
 LINEAGE = {
     "jet_files": set(),
-    "filtered_jets": {"jet_files"},
+    "standard_correction": {"jet_files"},
+    "filtered_jets": {"jet_files", "standard_correction"},
     "train_jets": {"filtered_jets"},
     "validation_jets": {"filtered_jets"},
     "test_jets": {"filtered_jets"},
     **{f"{family}/trial_model": {"train_jets", "validation_jets"} for family in FAMILIES},
     **{f"{family}/best_model": {f"{family}/trial_model", "train_jets", "validation_jets"} for family in FAMILIES},
-    "onnx_repository": {*BEST_MODELS, "validation_jets"},
+    "onnx_repository": {*BEST_MODELS, "train_jets", "validation_jets"},
     "served_endpoint": {"onnx_repository", "test_jets"},
     "latency_benchmark": {"served_endpoint", "test_jets"},
     "calibrated_test_jets": {*BEST_MODELS, "test_jets"},
+    "calibrated_validation_jets": {*BEST_MODELS, "validation_jets"},
     "search_report": {*BEST_MODELS, "test_jets"},
     "dataset_report": {"train_jets", "validation_jets", "test_jets"},
     "loss_report": {"calibrated_test_jets", "train_jets"},
     "flavor_report": {"calibrated_test_jets"},
+    "response_report": {"calibrated_test_jets", "calibrated_validation_jets"},
     "resolution_report": {"calibrated_test_jets"},
+    "jet_resolution_report": {"calibrated_test_jets"},
+    "correction_report": {"standard_correction", "test_jets"},
     "complexity_report": {"calibrated_test_jets"},
     "calibration_report": {
         "loss_report",
         "flavor_report",
+        "response_report",
+        "jet_resolution_report",
+        "correction_report",
         "resolution_report",
         "search_report",
         "complexity_report",
@@ -60,7 +68,12 @@ def test_checks(repository: dg.RepositoryDefinition) -> None:
     checks = {
         check.name: repository.asset_graph.get(check).blocking for check in repository.asset_graph.asset_check_keys
     }
-    assert checks == {"jets_fulfill_their_schema": True, "every_file_was_read": False, "candidates_are_promoted": False}
+    assert checks == {
+        "jets_fulfill_their_schema": True,
+        "every_file_was_read": False,
+        "candidates_are_promoted": False,
+        "networks_close": False,
+    }
 
 
 def test_every_asset_says_what_it_is(repository: dg.RepositoryDefinition) -> None:
@@ -96,6 +109,13 @@ def test_families_are_a_setting() -> None:
     graph = build_defs(Settings(families=("pfn",))).get_repository_def().asset_graph
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}
     assert keys == {key for key in LINEAGE if not key.startswith(("particle_net/", "pfn_committee/"))}
+
+
+def test_another_generators_jets_have_assets_where_they_are_given() -> None:
+    graph = build_defs(Settings(alternative_source="elsewhere")).get_repository_def().asset_graph
+    lineage = {key.to_user_string(): graph.get(key).parent_keys for key in graph.materializable_asset_keys}
+    assert set(lineage) - set(LINEAGE) == {"alternative_jets", "calibrated_alternative_jets", "generator_report"}
+    assert dg.AssetKey("generator_report") in lineage["calibration_report"]
 
 
 def test_loading_is_light_and_touches_nothing(tmp_path: Path) -> None:

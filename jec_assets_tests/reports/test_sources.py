@@ -10,9 +10,12 @@ import pytest
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import publish_calibrated
 from jec_assets.evaluation.provenance import StaleArtifactError
+from jec_assets.jets.alternative import alternative_storage
+from jec_assets.jets.splits import SplitName
+from jec_assets.jets.standard_correction import SourceCorrection, Use, publish_standard_correction
 from jec_assets.reports.publishing import load, publish
 from jec_assets.reports.report import Report
-from jec_assets.reports.sources import PAGE_REPORTS, Present, require_current_report, sources
+from jec_assets.reports.sources import Present, page_reports, require_current_report, sources
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.storage import Storage
@@ -20,9 +23,11 @@ from jec_assets_tests.evaluation.stored import FAMILIES, split_of, store_best, s
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.serving.conftest import card_of
 
+ALL_REPORTS = page_reports(alternative=True)
+
 
 def present(storage: Storage, resamples: int = 5) -> Present:
-    return Present(storage, FAMILIES, Resampling(resamples, seed=1))
+    return Present(storage, FAMILIES, Resampling(resamples, seed=1), alternative=True)
 
 
 def serve(storage: Storage, onnx: bytes) -> None:
@@ -30,9 +35,12 @@ def serve(storage: Storage, onnx: bytes) -> None:
         ModelRepository(storage).publish(card_of(family, onnx), onnx, InstanceSettings())
 
 
-def calibrate_again(storage: Storage, jets: int) -> None:
-    networks = dict.fromkeys(FAMILIES, "first")
-    publish_calibrated(storage, calibrated_table(jets), split_of("test", "first"), networks)
+def calibrate_again(storage: Storage, jets: int, split: SplitName = "test") -> None:
+    publish_calibrated(storage, calibrated_table(jets), split_of(split, "first"), dict.fromkeys(FAMILIES, "first"))
+
+
+def correct(storage: Storage, use: Use) -> None:
+    publish_standard_correction(storage, SourceCorrection(use, None, 0, 1, ()))
 
 
 def choose_among_more(storage: Storage) -> None:
@@ -48,24 +56,33 @@ def published(storage: Storage) -> Storage:
     """Storage that holds every report, made of what there is."""
     store_inputs(storage)
     calibrate_again(storage, 10)
+    calibrate_again(storage, 10, "validation")
+    store_split(alternative_storage(storage), "test", "first")
+    calibrate_again(alternative_storage(storage), 10)
+    correct(storage, "file")
     serve(storage, b"first")
-    for name in PAGE_REPORTS:
+    for name in ALL_REPORTS:
         publish(storage, Report(name, name, "Said.", (), (), {}), sources(name, present(storage)))
     return storage
 
 
+ON_TEST_TABLE = {"loss", "flavor", "response", "resolution", "jet_resolution", "generator", "complexity"}
 CHANGES: list[tuple[Callable[[Storage], None], set[str]]] = [
     (lambda _: None, set()),
     (lambda storage: store_split(storage, "train", "second"), {"loss", "dataset"}),
-    (lambda storage: store_split(storage, "validation", "second"), {"dataset"}),
-    (lambda storage: calibrate_again(storage, 12), {"loss", "flavor", "resolution", "complexity"}),
+    (lambda storage: store_split(storage, "validation", "second"), {"response", "dataset"}),
+    (lambda storage: calibrate_again(storage, 12), ON_TEST_TABLE),
+    (lambda storage: calibrate_again(storage, 12, "validation"), {"response"}),
+    (lambda storage: calibrate_again(alternative_storage(storage), 12), {"generator"}),
+    (lambda storage: store_split(alternative_storage(storage), "test", "second"), {"generator"}),
+    (lambda storage: correct(storage, "derived"), {"correction"}),
     (choose_among_more, {"search"}),
     (lambda storage: serve(storage, b"second"), {"latency"}),
     (
         lambda storage: store_split(storage, "test", "second"),
-        {"loss", "flavor", "resolution", "complexity", "search", "latency", "dataset"},
+        {*ON_TEST_TABLE, "search", "latency", "dataset", "correction"},
     ),
-    (choose_another, {"loss", "flavor", "resolution", "complexity", "search"}),
+    (choose_another, {*ON_TEST_TABLE, "search"}),
 ]
 
 
@@ -75,7 +92,7 @@ def test_what_changed_makes_its_reports_stale(
 ) -> None:
     change(published)
     stale = set()
-    for name in PAGE_REPORTS:
+    for name in ALL_REPORTS:
         try:
             require_current_report(load(published, name), present(published))
         except StaleArtifactError:
@@ -85,7 +102,7 @@ def test_what_changed_makes_its_reports_stale(
 
 def test_other_code_makes_every_report_stale(published: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jec_assets.reports.sources._code_version", lambda: "other")
-    for name in PAGE_REPORTS:
+    for name in ALL_REPORTS:
         with pytest.raises(StaleArtifactError, match="made of another code"):
             require_current_report(load(published, name), present(published))
 
