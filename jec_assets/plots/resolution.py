@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.bins import FLAVORS, INCLUSIVE
+from jec_assets.evaluation.bins import FLAVORS, INCLUSIVE, UNBIASED_GEN_PT
 from jec_assets.evaluation.calibrated_jets import STANDARD
+from jec_assets.plots.binned import shade_biased
 from jec_assets.plots.style import (
     INK,
     appearance,
@@ -38,7 +39,8 @@ MIN_JETS_PER_POINT = 50  # below, the quartiles' errors would set the scale of t
 def resolution_curves(results: Sequence[Resolution], region: Interval) -> Figure:
     """Resolution of each correction in one region against pT_gen, and the ratio to the standard correction below.
 
-    `results` are those of the bins to draw; bins with fewer than 50 jets are left out.
+    `results` are those of the bins to draw; bins with fewer than 50 jets are left out, bins that the cut on jetPt
+    biases are shaded.
     """
     drawn = [each for each in results if each.region == region and each.resolution.n >= MIN_JETS_PER_POINT]
     corrections = list(dict.fromkeys(each.correction for each in results))
@@ -78,6 +80,8 @@ def flavor_resolution(results: Sequence[Resolution], region: Interval) -> Figure
             _draw_ratios(axes, [each for each in drawn if each.flavor == flavor], corrections)
             axes.text(0.04, 0.92, f"{flavor} jets", va="top", transform=axes.transAxes)
         _limits(grid[0, 0], drawn)
+        for axes in grid.flat:
+            _shade(axes, drawn, name=False)
         grid[0, 0].set_ylim(room([1.0, *ends(each.ratio for each in drawn)], above=0.25))
         grid[-1, -1].set_xlabel(r"$p_\mathrm{T,gen}$ [GeV]")
         figure.supylabel("Resolution, ratio to the standard correction", fontsize=15, color=INK)
@@ -119,8 +123,16 @@ def _limits(axes: Axes, drawn: Sequence[Resolution]) -> None:
         axes.set_xlim(min(each.interval.low for each in drawn), max(each.interval.high for each in drawn))
 
 
+def _shade(axes: Axes, drawn: Sequence[Resolution], name: bool) -> None:
+    """Shade, and name, the region in which the cut on jetPt decides who is there, if anything is drawn there."""
+    if any(each.interval.low < UNBIASED_GEN_PT for each in drawn):
+        shade_biased(axes, name)
+
+
 def _finish(upper: Axes, lower: Axes, drawn: Sequence[Resolution]) -> None:
     _limits(upper, drawn)
+    _shade(upper, drawn, name=True)
+    _shade(lower, drawn, name=False)
     upper.set_ylim(0, 1.1 * max(ends(each.resolution for each in drawn), default=0.0) or 1.0)
     upper.set_ylabel("IQR / median response")
     lower.set_ylim(room([1.0, *ends(each.ratio for each in drawn)]))

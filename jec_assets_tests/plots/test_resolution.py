@@ -43,6 +43,16 @@ def test_hardly_any_jets_leave_the_frame_empty(jets: int):
     check_layout(figure)
 
 
+def test_only_bins_that_the_cut_on_jetpt_biases_are_shaded():
+    results = measured(4000)
+    upper, lower = resolution_curves(results, REGIONS[0]).axes
+    for axes in (upper, lower):
+        (shade,) = axes.patches
+        assert shade.get_extents().transformed(axes.transData.inverted()).x1 == pytest.approx(50)
+    unbiased = [each for each in results if each.interval.low >= 50]
+    assert not any(axes.patches for axes in resolution_curves(unbiased, REGIONS[0]).axes)
+
+
 def flavors_measured(jets: int) -> tuple[Resolution, ...]:
     calibrated = CalibratedJets.from_table(calibrated_table(20_000).head(jets))
     return resolution(calibrated, Resampling(5).draws(calibrated.event), BINS, tuple(FLAVORS))
