@@ -39,7 +39,7 @@ BEAM_ENERGY = 6500.0  # GeV: no jet has more pT
 MIN_JETS = 50  # of a bin whose median can be told from noise
 
 Quantity = Literal["gen_pt", "abs_gen_eta", "rho", "pileup"]
-GEN_PT_EDGES = (20, 25, 30, 35, 40, 50, 65, 80, 100, 140, 200, 300, 450, 700, 1000, 1500, BEAM_ENERGY)
+GEN_PT_EDGES = (20, 25, 30, 35, 40, 50, 65, 80, 100, 140, 200, 300, 450, 700, 1000, 1500, 2500, BEAM_ENERGY)
 ABS_GEN_ETA_EDGES = (0, 0.3, 0.6, 0.9, 1.1, 1.3, 1.5, 1.7, 1.9, 2.1, 2.3, 2.5)
 EDGES: dict[Quantity, tuple[float, ...]] = {
     "gen_pt": GEN_PT_EDGES,
