@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jec_assets.evaluation.number import Number
 
-QUANTITIES = {"loss": "Loss", "gain": "Gain [%]", "alpha": "α [%]", "beta": "β [%]"}
+QUANTITIES = {"loss": "Loss [10⁻²]", "gain": "Gain [%]", "alpha": "α [%]", "beta": "β [%]"}
 ALL = "all"
 
 
@@ -113,12 +113,11 @@ def _table(rows: tuple[_Row, ...], families: tuple[str, ...]) -> Table:
 
 def _cells(row: _Row) -> Iterator[str]:
     for pair in row.pairs.values():
-        if row.quantity == "loss":
-            yield number_text(pair.ours)
-            yield NOTHING if pair.theirs is None else f"{pair.theirs:.5f}"
+        yield number_text(pair.ours, PERCENT)
+        if pair.theirs is None:
+            yield NOTHING
         else:
-            yield number_text(pair.ours, PERCENT)
-            yield percent_text(pair.theirs)
+            yield f"{pair.theirs * PERCENT:.3f}" if row.quantity == "loss" else percent_text(pair.theirs)
 
 
 def _numbers(rows: tuple[_Row, ...]) -> dict[str, JsonValue]:

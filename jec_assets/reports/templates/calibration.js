@@ -137,7 +137,7 @@ function fixColumns(table) {
   const widths = headersOf(table).slice(0, Number(table.dataset.labels)).map((header) => header.offsetWidth);
   let fixed = 0;
   let left = 0;
-  while (fixed < Math.min(3, widths.length) && left + widths[fixed] <= 0.62 * box) left += widths[fixed++];
+  while (fixed < Math.min(3, widths.length) && left + widths[fixed] <= 0.7 * box) left += widths[fixed++];
   table.dataset.fixed = String(fixed);
   table.style.setProperty("--second", `${widths[0]}px`);
   table.style.setProperty("--third", `${widths[0] + (widths[1] ?? 0)}px`);
