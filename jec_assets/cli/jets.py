@@ -21,6 +21,9 @@ def simulate(
     candidates: Annotated[
         Literal["members", "square"], typer.Option(help="members of the jets, or all in the square around them.")
     ] = "members",
+    correction: Annotated[
+        Path | None, typer.Option(help="Apply the standard correction of this correctionlib file, derive none.")
+    ] = None,
 ) -> None:
     """Simulate jets: PYTHIA 8, pileup, a parametrized detector, FastJet, the standard correction, JetNTuple files."""
     from jec_assets.progress import StageBars
@@ -28,7 +31,10 @@ def simulate(
     from jec_assets.simulation import simulate as run
 
     try:
-        plan = SimulationPlan(jets, out, seed=seed, tune=tune, jobs=jobs or os.cpu_count() or 1, candidates=candidates)
+        processes = jobs or os.cpu_count() or 1
+        plan = SimulationPlan(
+            jets, out, seed=seed, tune=tune, jobs=processes, candidates=candidates, correction=correction
+        )
         with StageBars(console) as bars:
             summary = run(plan, bars.update)
     except SimulationError as fault:
@@ -38,8 +44,8 @@ def simulate(
     console.print(f"standard correction: {summary.correction.name}", soft_wrap=True)
 
 
-@app.command()
-def correction(
+@app.command("correction")
+def derive_correction(
     source: Annotated[str, typer.Argument(help="Jet files: a folder, a glob, an s3:// prefix or root:// URLs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="correctionlib JSON, for analysts and coffea.")],
     processes: Annotated[int, typer.Option(help="Processes that read; 0: one per core.")] = 0,
