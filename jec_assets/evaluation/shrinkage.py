@@ -117,11 +117,11 @@ def _reason(interval: Interval, inside: Sample, around: Sample) -> str:
 def _corrected(region: Interval, interval: Interval, inside: Sample, around: Sample) -> list[CorrectedResolution]:
     found = {correction: slopes(around, correction) for correction in inside.responses}
     # Responses have one order in all resamples: the trend is the sample's own, the division each resample's.
-    level = {
+    leveled = {
         correction: inside.responses[correction] * (inside.gen_pt / interval.low) ** -slope[0]
         for correction, slope in found.items()
     }
-    detrended = replace(inside, responses=level)
+    detrended = replace(inside, responses=leveled)
     widths = {
         correction: quotient(relative_width(detrended, correction), np.where(slope > -1, 1 + slope, 0))
         for correction, slope in found.items()

@@ -35,8 +35,9 @@ CORRECTED = ("Slope", "s corrected [%]", "β corrected [%]")
 DEFINITION = "s: interquartile range over median of the response; β = 1 - s / s of the standard correction."
 SHRINKAGE = (
     "Slope: dlnR/dln pT,gen of the median response R. Below 0 all jets are pulled towards the most likely pT, which "
-    "narrows the response without any knowledge; corrected for it, s is s / (1 + slope), and β corrected compares both "
-    f"so. Below {UNBIASED_GEN_PT:g} GeV the cut on jetPt bends the median response, and no slope is meaningful."
+    "narrows the response without any knowledge. Corrected: s / (1 + slope), the trend itself divided out of the "
+    f"responses, and β of that. Below {UNBIASED_GEN_PT:g} GeV the cut on jetPt bends the median response, and no slope "
+    "is meaningful."
 )
 
 
