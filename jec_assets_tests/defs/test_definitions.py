@@ -26,6 +26,7 @@ LINEAGE = {
     "latency_benchmark": {"served_endpoint", "test_jets"},
     "calibrated_test_jets": {*BEST_MODELS, "test_jets"},
     "calibrated_validation_jets": {*BEST_MODELS, "validation_jets"},
+    "residual_corrections": {"calibrated_validation_jets"},
     "search_report": {*BEST_MODELS, "test_jets"},
     "dataset_report": {"train_jets", "validation_jets", "test_jets"},
     "loss_report": {"calibrated_test_jets", "train_jets"},
