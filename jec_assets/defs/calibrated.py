@@ -1,6 +1,7 @@
 """Assets of networks applied to jets: best models -> calibrated_test_jets, calibrated_validation_jets.
 
-Belongs here: the tables behind all reports, and the residual corrections that follow from one. Does not belong here: what is made of them (`reports.py`).
+Belongs here: the tables behind all reports, and the residual corrections that follow from one. Does not belong here:
+the reports (`reports.py`).
 """
 
 import json
