@@ -89,16 +89,17 @@ test: install ## The whole test suite
 	@pytest
 
 # What the claims of benchmarks/ compare with, in an environment of its own.
-CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver
+CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver \
+	onnx_vs_weaver
 
-bench: install .bench/installed ## Measure the training against its peers, a line and a ratio each (about ten minutes)
+bench: install .bench/installed ## Measure training and exported graphs against their peers, a line and a ratio each (about ten minutes)
 	@for claim in $(CLAIMS); do python -m benchmarks.$$claim; done
 
 .bench/installed: benchmarks/constraints.txt
 	@test -x .bench/bin/python || $(PYTHON) -m venv .bench
 	@echo "Installing the peers ..."
 	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< $(TORCH)
-	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< weaver-core
+	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< weaver-core onnx onnxruntime
 	@touch $@
 
 clean: stop ## Remove .venv, .bench and everything that runs made

@@ -15,16 +15,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.jets import (
-    JET_FEATURES,
     LEARNING_RATE,
-    PARTICLE_FEATURES,
-    POINTS,
     copy_weights,
     padded,
     published,
@@ -77,39 +72,17 @@ def ours(folder: Path) -> Side:
 def peer(folder: Path) -> Side:
     """weaver-core's network on padded jets."""
     import torch
-    from torch import Tensor, nn
-    from weaver.nn.model.ParticleTransformer import ParticleTransformer
 
-    class Weaver(nn.Module):
-        """The Particle Transformer without its own head, then the head."""
+    from benchmarks.weavers_part import WeaversParT, in_weavers_names, momenta
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.body = ParticleTransformer(
-                input_dim=PARTICLE_FEATURES,
-                use_pre_activation_pair=False,
-                block_params={"dropout": DROPOUT, "attn_dropout": DROPOUT, "activation_dropout": DROPOUT},
-                fc_params=None,
-                trim=False,
-            )
-            layers: list[nn.Module] = []
-            for width, units in zip((WIDTH + JET_FEATURES, *HEAD), HEAD, strict=False):
-                layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(DROPOUT)]
-            self.head = nn.Sequential(*layers, nn.Linear(HEAD[-1], 1))
-
-        def forward(self, particles: Tensor, momenta: Tensor, mask: Tensor, jets: Tensor) -> Tensor:
-            """Inputs as weaver-core's loader gives them."""
-            output: Tensor = self.head(torch.cat([self.body(particles, momenta, mask), jets], dim=1))
-            return output
-
-    network = Weaver()
-    copy_weights(network, _in_weavers_names(load_arrays(folder / "weights.npz")))
+    network = WeaversParT(dropout=DROPOUT)
+    copy_weights(network, in_weavers_names(load_arrays(folder / "weights.npz")))
     arrays = load_arrays(folder / "jets.npz")
     jets = tensors(arrays)
     dense, real = padded(arrays, SLOTS)
-    momenta = torch.from_numpy(_momenta(dense) * real)
+    vectors = torch.from_numpy(momenta(dense) * real)
     particles, mask = torch.from_numpy(dense), torch.from_numpy(real)
-    inputs = (particles, momenta.float(), mask, jets["jets"])
+    inputs = (particles, vectors.float(), mask, jets["jets"])
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     step = training_step(network, optimizer, inputs, jets["target"])
 
@@ -120,7 +93,7 @@ def peer(folder: Path) -> Side:
 
     def results() -> Arrays:
         with torch.no_grad():
-            outputs = network.double().eval()(particles.double(), momenta, mask, jets["jets"].double())
+            outputs = network.double().eval()(particles.double(), vectors, mask, jets["jets"].double())
             return {"outputs": outputs[:, 0].numpy()}
 
     return Side(work, results)
@@ -131,54 +104,6 @@ def check(ours: Arrays, peer: Arrays) -> None:
     difference = float(np.abs(ours["outputs"] - peer["outputs"]).max())
     assert difference < TOLERANCE, f"outputs differ by {difference}"
     assert ours["outputs"].std() > 1e3 * TOLERANCE, "outputs that are all the same prove nothing"
-
-
-def _momenta(particles: NDArray[np.float32]) -> NDArray[np.float64]:
-    """px, py, pz, E of massless particles, (jets, 4, slots)."""
-    features = particles.astype(np.float64)
-    pt, eta, phi = np.exp(features[:, LOG_PT]), features[:, POINTS[0]], features[:, POINTS[1]]
-    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)], axis=1)
-
-
-RENAMED = {
-    "token": "cls_token",
-    "class_blocks": "cls_blocks",
-    "embedding.input_norm": "embed.input_bn",
-    ".norm.": ".pre_attn_norm.",
-    ".projection.": ".attn.in_proj.",
-    ".output_norm.": ".post_attn_norm.",
-    ".output.": ".attn.out_proj.",
-    ".head_scale": ".c_attn",
-    ".hidden_norm.": ".pre_fc_norm.",
-    ".hidden.": ".fc1.",
-    ".result_norm.": ".post_fc_norm.",
-    ".result.": ".fc2.",
-    ".residual_scale": ".w_resid",
-}
-
-
-def _in_weavers_names(weights: Arrays) -> dict[str, NDArray[Any]]:
-    """Ours by the names that weaver-core has for them."""
-    renamed = {}
-    for name, values in weights.items():
-        theirs = _of_layers(name)
-        for part, their_part in RENAMED.items():
-            theirs = theirs.replace(part, their_part)
-        renamed[theirs if theirs.startswith("head.") else f"body.{theirs}"] = values
-    return renamed
-
-
-def _of_layers(name: str) -> str:
-    """Layers of the embeddings are numbered one after another: normalization, linear, GELU, or linear first."""
-    part, _, rest = name.partition(".")
-    kind, _, numbered = rest.partition(".")
-    number, _, tensor = numbered.partition(".")
-    if part == "embedding" and kind in ("norms", "linears"):
-        return f"embed.embed.{3 * int(number) + (kind == 'linears')}.{tensor}"
-    if part == "pair_embedding":
-        place = 3 * int(number) + 1 if kind == "linears" else max(0, 3 * int(number) - 1)
-        return f"pair_embed.embed.{place}.{tensor}"
-    return name
 
 
 CLAIM = Claim("part_step_vs_weaver", prepare, ours, peer, check, rounds=7)

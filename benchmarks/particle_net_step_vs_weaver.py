@@ -16,10 +16,8 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.jets import (
     LEARNING_RATE,
@@ -73,10 +71,10 @@ def peer(folder: Path) -> Side:
     """weaver-core's network on padded jets."""
     import torch
 
-    from benchmarks.weavers_particle_net import WeaversParticleNet
+    from benchmarks.weavers_particle_net import WeaversParticleNet, in_weavers_names
 
     network = WeaversParticleNet()
-    copy_weights(network, _in_weavers_names(load_arrays(folder / "weights.npz")))
+    copy_weights(network, in_weavers_names(load_arrays(folder / "weights.npz")))
     arrays = load_arrays(folder / "jets.npz")
     jets = tensors(arrays)
     dense, real = padded(arrays, SLOTS)
@@ -102,17 +100,6 @@ def check(ours: Arrays, peer: Arrays) -> None:
     tolerance = 1e-5 * max(1.0, float(ours["outputs"].std()))
     assert clean.sum() > 0.8 * len(clean), "too few jets to compare"
     assert np.quantile(differences, 0.99) < tolerance, f"outputs differ by {np.sort(differences)[-5:]}"
-
-
-def _in_weavers_names(weights: Arrays) -> dict[str, NDArray[Any]]:
-    """Ours by the names that weaver-core has for them."""
-    renamed = {}
-    for name, values in weights.items():
-        theirs = name.replace("stem.", "stem.conv.").replace("blocks.", "body.edge_convs.")
-        for part, their_part in ((".linears.", ".convs."), (".norms.", ".bns.")):
-            theirs = theirs.replace(part, their_part)
-        renamed[theirs.replace(".shortcut.0.", ".sc.").replace(".shortcut.1.", ".sc_bn.")] = values
-    return renamed
 
 
 CLAIM = Claim("particle_net_step_vs_weaver", prepare, ours, peer, check, rounds=7)

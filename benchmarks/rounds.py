@@ -83,6 +83,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Claims that are one, printed as `name RATIO` after them: the geometric mean of their ratios."""
+
+    name: str
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
 class Cost:
     """Seconds of CPU and of wall time for an amount of work."""
 
@@ -102,7 +110,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
-def run(*claims: Claim) -> None:
+def run(*claims: Claim | Together) -> None:
     """What a module of claims does when it is started: referee of them all, or one side if the referee says so.
 
     Prints a table for each and, last, its name and the ratio. Raises AssertionError where the sides computed different
@@ -110,14 +118,24 @@ def run(*claims: Claim) -> None:
     """
     if len(sys.argv) > 1:
         name, side, folder = sys.argv[1:]
-        (claim,) = [claim for claim in claims if claim.name == name]
+        every = [one for claim in claims for one in (claim.claims if isinstance(claim, Together) else (claim,))]
+        (claim,) = [claim for claim in every if claim.name == name]
         _serve({"ours": claim.ours, "peer": claim.peer}[side], Path(folder), side)
         return
     module = _module_of_caller()
     for claim in claims:
-        costs = measure(claim, module)
-        print(table(claim, costs))
-        print(f"{claim.name} {ratio(costs):.2f}", flush=True)
+        if isinstance(claim, Together):
+            ratios = [_refereed(one, module) for one in claim.claims]
+            print(f"{claim.name} {statistics.geometric_mean(ratios):.2f}", flush=True)
+        else:
+            _refereed(claim, module)
+
+
+def _refereed(claim: Claim, module: str) -> float:
+    costs = measure(claim, module)
+    print(table(claim, costs))
+    print(f"{claim.name} {ratio(costs):.2f}", flush=True)
+    return ratio(costs)
 
 
 def measure(claim: Claim, module: str) -> dict[SideName, list[Cost]]:

@@ -1,16 +1,23 @@
 """weaver-core's ParticleNet with the published hyperparameters, as a peer of ours.
 
 Belongs here: its parts, put together as weaver-core's ParticleNetTagger does, with a head that takes the jet's features
-too. Does not belong here: what is compared. The environment must have weaver-core.
+too, and our weights by its names. Does not belong here: what is compared. The environment must have weaver-core.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from weaver.nn.model.ParticleNet import FeatureConv, ParticleNet
 
 from benchmarks.jets import JET_FEATURES, PARTICLE_FEATURES, POINTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.rounds import Arrays
 
 NEIGHBORS, BLOCKS, LAYERS, UNITS, HEAD = 16, 3, 3, 50, (200, 200, 200)
 DROPOUT = 0.0116
@@ -48,3 +55,14 @@ class WeaversParticleNet(nn.Module):
         means = self.body(particles[:, list(POINTS)], rows, mask)
         output: Tensor = self.head(torch.cat([means, jets], dim=1))
         return output
+
+
+def in_weavers_names(weights: Arrays) -> dict[str, NDArray[Any]]:
+    """Ours by the names that weaver-core has for them."""
+    renamed = {}
+    for name, values in weights.items():
+        theirs = name.replace("stem.", "stem.conv.").replace("blocks.", "body.edge_convs.")
+        for part, their_part in ((".linears.", ".convs."), (".norms.", ".bns.")):
+            theirs = theirs.replace(part, their_part)
+        renamed[theirs.replace(".shortcut.0.", ".sc.").replace(".shortcut.1.", ".sc_bn.")] = values
+    return renamed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rounds import Arrays, Claim, Side, load_arrays, run, save_arrays
+from benchmarks.rounds import Arrays, Claim, Side, Together, load_arrays, run, save_arrays
 
 
 def prepare(folder: Path) -> None:
@@ -42,4 +43,4 @@ def check(ours: Arrays, peer: Arrays) -> None:
 CLAIM = Claim("sums", prepare, ours, peer, check, unit="numbers", rounds=3)
 
 if __name__ == "__main__":
-    run(CLAIM)
+    run(CLAIM, Together("both", (replace(CLAIM, name="first"), replace(CLAIM, name="second"))))

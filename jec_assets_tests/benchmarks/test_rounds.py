@@ -22,11 +22,13 @@ def _this_python_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JEC_PEER_PYTHON", sys.executable)
 
 
-def test_a_claim_ends_with_its_name_and_a_ratio() -> None:
+def test_claims_end_with_their_names_and_a_ratio_and_several_with_the_mean() -> None:
     ended = subprocess.run([sys.executable, "-m", MODULE], capture_output=True, text=True, check=True, env=os.environ)
-    name, value = ended.stdout.splitlines()[-1].split()
-    assert name == "sums"
-    assert float(value) > 0
+    lines = [line.split() for line in ended.stdout.splitlines() if not line.startswith(" ") and "," not in line]
+    assert [name for name, _ in lines] == ["sums", "first", "second", "both"]
+    assert all(float(value) > 0 for _, value in lines)
+    of_claims, together = [float(value) for _, value in lines[1:3]], float(lines[3][1])
+    assert together == pytest.approx(np.sqrt(np.prod(of_claims)), rel=0.02, abs=0.01)
     assert "must not disturb" not in ended.stdout
 
 

@@ -118,16 +118,12 @@ class JetBlocks:
 
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Rows of particles (particles, width), those of each block."""
-        return self._split(rows, [block.particles for block in self.blocks], dim=0)
+        return torch.split(rows, [block.particles for block in self.blocks])
 
     def biases(self, pairs: Tensor) -> list[Tensor]:
         """`JetBlock.bias` of each block, from (heads, pairs)."""
-        parts = self._split(pairs, [block.pair_count for block in self.blocks], dim=1)
+        parts = torch.split(pairs, [block.pair_count for block in self.blocks], dim=1)
         return [block.bias(part) for block, part in zip(self.blocks, parts, strict=True)]
-
-    def _split(self, numbers: Tensor, sizes: list[int], dim: int) -> tuple[Tensor, ...]:
-        # What is exported has one block, whose size isn't known before there are jets.
-        return (numbers,) if len(sizes) == 1 else torch.split(numbers, sizes, dim)
 
 
 class ArrangedJets:
