@@ -31,12 +31,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from jec_assets.evaluation.bins import REGIONS, Interval
+from jec_assets.evaluation.bins import REGIONS, UNBIASED_GEN_PT, Interval
 from jec_assets.evaluation.calibrated_jets import STANDARD
 from jec_assets.evaluation.grouping import REGION_EDGES, bin_numbers, intervals_between, part, rows_of_cells
 from jec_assets.evaluation.number import NO_JETS, Number
 from jec_assets.evaluation.response import calibrated_pt, median_response
-from jec_assets.evaluation.response_curves import BEAM_ENERGY, MIN_JETS, UNBIASED_GEN_PT
+from jec_assets.evaluation.response_curves import BEAM_ENERGY, MIN_JETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

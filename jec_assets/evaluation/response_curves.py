@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.calibrated_jets import CalibratedJets
     from jec_assets.evaluation.number import Number
 
-UNBIASED_GEN_PT = 50.0  # GeV
 BEAM_ENERGY = 6500.0  # GeV: no jet has more pT
 MIN_JETS = 50  # of a bin whose median can be told from noise
 

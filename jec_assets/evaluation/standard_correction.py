@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from jec_assets.correction.standard import bin_of
-from jec_assets.evaluation.bins import REGIONS, Interval
+from jec_assets.evaluation.bins import REGIONS, UNBIASED_GEN_PT, Interval
 from jec_assets.evaluation.bootstrap import quantiles, quotient
 from jec_assets.evaluation.grouping import OUTSIDE, REGION_EDGES, bin_numbers, intervals_between, rows_of_bins
 from jec_assets.evaluation.number import Number
-from jec_assets.evaluation.response_curves import ABS_GEN_ETA_EDGES, BEAM_ENERGY, UNBIASED_GEN_PT
+from jec_assets.evaluation.response_curves import ABS_GEN_ETA_EDGES, BEAM_ENERGY
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,7 +10,8 @@ from dataclasses import replace
 from math import isinf, sqrt
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.response_curves import MIN_JETS, UNBIASED_GEN_PT
+from jec_assets.evaluation.bins import UNBIASED_GEN_PT
+from jec_assets.evaluation.response_curves import MIN_JETS
 from jec_assets.plots.style import ENERGY, GREY, appearance, draw_numbers, readable_log_axis
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.response_curves import MIN_JETS, UNBIASED_GEN_PT
+from jec_assets.evaluation.bins import UNBIASED_GEN_PT
+from jec_assets.evaluation.response_curves import MIN_JETS
 from jec_assets.plots.style import (
     COLORS,
     INK,

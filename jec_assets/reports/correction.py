@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.bins import REGIONS
-from jec_assets.evaluation.response_curves import MIN_JETS, UNBIASED_GEN_PT
+from jec_assets.evaluation.bins import REGIONS, UNBIASED_GEN_PT
+from jec_assets.evaluation.response_curves import MIN_JETS
 from jec_assets.evaluation.standard_correction import (
     CURVES,
     REGIONS_VIEW,

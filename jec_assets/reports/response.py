@@ -5,18 +5,11 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS
+from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS, UNBIASED_GEN_PT
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.closure_study import study_closure
 from jec_assets.evaluation.grouping import ALL_FLAVORS
-from jec_assets.evaluation.response_curves import (
-    EDGES,
-    GEN_PT_EDGES,
-    MIN_JETS,
-    UNBIASED_GEN_PT,
-    median_responses,
-    response_maps,
-)
+from jec_assets.evaluation.response_curves import EDGES, GEN_PT_EDGES, MIN_JETS, median_responses, response_maps
 from jec_assets.evaluation.tails import GAUSSIAN_SHARE, HIGHEST, LOWEST, WIDTHS, tails
 from jec_assets.plots import response as figures
 from jec_assets.plots.tails import tail_shares
