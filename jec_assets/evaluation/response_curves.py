@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from jec_assets.evaluation.bins import UNBIASED_GEN_PT
 from jec_assets.evaluation.grouping import (
     OUTSIDE,
     bin_numbers,
