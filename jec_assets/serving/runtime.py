@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jec_assets.serving.graph_levels import DEFAULT_LEVEL, GraphLevel, runtime_level
 from jec_assets.serving.guard import check_onnxruntime
 from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, OUTPUTS, padded_batches
 
@@ -79,8 +80,10 @@ class JetSession:
         return outputs
 
 
-def inference_session(model: bytes, threads: int, providers: Sequence[str] = CPU) -> JetSession:
-    """A session for an ONNX model, computing on so many threads (0: one per core).
+def inference_session(
+    model: bytes, threads: int, providers: Sequence[str] = CPU, level: GraphLevel = DEFAULT_LEVEL
+) -> JetSession:
+    """A session for an ONNX model, computing on so many threads (0: one per core), its graph optimized to that level.
 
     Raises OnnxRuntimeInstallationError, and UnusableModelError if the model doesn't load or has other tensors.
     """
@@ -92,6 +95,7 @@ def inference_session(model: bytes, threads: int, providers: Sequence[str] = CPU
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
+    options.graph_optimization_level = runtime_level(level)
     # Idle threads that spin double the latency of whoever shares the cores with them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
