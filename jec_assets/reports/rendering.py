@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 TEMPLATES = "templates"
 FOLDED_ROWS = 24  # tables with more rows are folded until somebody opens them
-PORTRAIT_COLUMNS = 9  # tables with more columns are printed across
+
+# Of a sheet of A4 and the style sheet's print rules, in points; digits of the widest common font, DejaVu Sans.
+PORTRAIT, LANDSCAPE = 527.0, 774.0
+DIGIT, PADDING = 4.6, 7.0
 REFUSED = "refused, the earlier version stays (the figures above are the refused network's)"
 
 
@@ -53,7 +56,6 @@ def render(page: CalibrationPage, outcome: Outcome, published: datetime, earlier
             script=script,
             policy=content_security_policy(style, script),
             folded_rows=FOLDED_ROWS,
-            portrait_columns=PORTRAIT_COLUMNS,
         )
     )
 
@@ -90,6 +92,7 @@ def _environment() -> Environment:
         "appearance": appearance,
         "setting": _setting,
         "parsed": parse_table,
+        "layout": _layout,
         "published": lambda column: " published" if column.startswith("Published") else "",
     }
     environment.globals["headline_text"] = headline_text
@@ -98,6 +101,19 @@ def _environment() -> Environment:
 
 def _figure_svg(figure: ReportFigure, report: Report) -> str:
     return inline_svg(figure.svg, f"{report.name}-{figure.name}-", f"{figure.title}. {figure.alt}")
+
+
+def _layout(table: Table) -> str:
+    """Classes by which a table is printed upright, across, or across in smaller letters: by its least width."""
+    columns, rows = parse_table(table)
+    width = 0.0
+    for place, column in enumerate(columns):
+        # Titles, notes and text may be broken between words; numbers hold together by spaces that don't break.
+        pieces = [*column.title.split(" "), *(piece for row in rows for piece in row[place].text.split(" "))]
+        width += DIGIT * max(map(len, pieces)) + PADDING
+    if width <= PORTRAIT:
+        return "table"
+    return "table wide" if width <= LANDSCAPE else "table wide dense"
 
 
 def _setting(value: JsonValue) -> str:

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from jec_assets.evaluation.number import Number
 from jec_assets.reports import published
 from jec_assets.reports.comparison import comparison_report
 from jec_assets.reports.flavor import flavor_report
 from jec_assets.reports.loss import loss_report
 from jec_assets.reports.report import Report, ReportError
 from jec_assets.reports.resolution import resolution_report
+from jec_assets.reports.text import number_text
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.reports.conftest import RESAMPLING
 
@@ -34,11 +36,11 @@ def test_one_table_has_every_quantity_in_every_region_and_interval(comparison: R
 
 
 def test_cells_say_what_the_other_reports_say(comparison: Report, reports: dict[str, Report]):
-    (resolution, *_) = reports["resolution"].tables
-    place = resolution.columns.index("β PFN [%]")
-    theirs = {row[:2]: row[place] for row in resolution.rows}
-    for (region, interval), text in theirs.items():
-        assert cells_of(comparison, "β [%]", region, interval)["PFN"] == text
+    beta = reports["resolution"].numbers["resolution"]["intervals"]["beta"]["pfn"]
+    for region, intervals in beta.items():
+        for name, text in {"30-100": "30–100", ">1000": "≥\N{NO-BREAK SPACE}1000"}.items():
+            cell = cells_of(comparison, "β [%]", region, text)["PFN"]
+            assert cell == number_text(Number.from_json(intervals[name]), 100)
     loss = cells_of(comparison, "Loss [10⁻²]", "all", "all")["ParticleNet"]
     assert float(loss.split()[0]) == pytest.approx(100 * reports["loss"].numbers["loss"]["particle_net"], abs=0.01)
 
