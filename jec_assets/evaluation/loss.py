@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jec_assets.evaluation.bins import GEN_PT_INTERVALS, INCLUSIVE, REGIONS, Interval
 from jec_assets.evaluation.bootstrap import effective_number, improvement, means, quotient
 from jec_assets.evaluation.number import Number
 from jec_assets.training.config import MAX_ABS_TARGET
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from jec_assets.evaluation.calibrated_jets import CalibratedJets
+
+INTERVALS = (INCLUSIVE, *GEN_PT_INTERVALS)
 
 
 def jet_losses(target: NDArray[np.floating], log_factor: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -66,3 +71,30 @@ def compare_losses(
         )
         for name, loss in losses.items()
     )
+
+
+@dataclass(frozen=True)
+class IntervalLosses:
+    """The losses of all corrections in one region and interval of pT_gen."""
+
+    region: Interval
+    interval: Interval
+    losses: tuple[CorrectionLoss, ...]
+
+
+def losses_in_intervals(
+    jets: CalibratedJets,
+    log_factors: Mapping[str, NDArray[np.floating]],
+    baselines: tuple[str, ...],
+    draws: NDArray[np.integer],
+) -> tuple[IntervalLosses, ...]:
+    """`compare_losses` in every region and interval; log factors are (jets,), draws (1 + resamples, jets)."""
+    results = []
+    for region in REGIONS:
+        in_region = region.contains(jets.abs_gen_eta)
+        for interval in INTERVALS:
+            rows = np.flatnonzero(in_region & interval.contains(jets.gen_pt))
+            factors = {name: factor[rows] for name, factor in log_factors.items()}
+            losses = compare_losses(jets.target[rows], factors, baselines, draws[:, rows])
+            results.append(IntervalLosses(region, interval, losses))
+    return tuple(results)

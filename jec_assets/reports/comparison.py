@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 QUANTITIES = {"loss": "Loss [10⁻²]", "gain": "Gain [%]", "alpha": "α [%]", "beta": "β [%]"}
 ALL = "all"
+NOT_PUBLISHED: dict[str, dict[str, dict[str, float]]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ def comparison_report(reports: Mapping[str, Report]) -> Report:
 def _overall(results: Results) -> Iterator[_Row]:
     families = results.families
     losses = {each: _Pair(results.loss(each), published.LOSS.get(each)) for each in families}
-    yield _Row("loss", ALL, ALL, (), losses)
-    yield _Row("gain", ALL, ALL, (), {each: _Pair(results.gain(each), published.GAIN.get(each)) for each in families})
+    yield _Row("loss", ALL, ALL, (ALL,), losses)
+    gains = {each: _Pair(results.gain(each), published.GAIN.get(each)) for each in families}
+    yield _Row("gain", ALL, ALL, (ALL,), gains)
 
 
 def _by_region(results: Results) -> Iterator[_Row]:
     for quantity, ours, theirs in (
+        ("loss", results.interval_loss, NOT_PUBLISHED),
+        ("gain", results.interval_gain, NOT_PUBLISHED),
         ("alpha", results.alpha, published.ALPHA),
         ("beta", results.beta, published.BETA),
     ):

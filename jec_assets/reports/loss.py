@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.baselines import BASELINES, CONSTANT, KINEMATICS, Baselines
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.loss import CorrectionLoss, compare_losses
+from jec_assets.evaluation.loss import CorrectionLoss, IntervalLosses, compare_losses, losses_in_intervals
 from jec_assets.plots.loss import loss_bars
 from jec_assets.reports import published
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import EVENT_WEIGHTS, PERCENT, count_text, listing, number_text, percent_text, title
+from jec_assets.reports.text import (
+    EVENT_WEIGHTS,
+    PERCENT,
+    count_text,
+    interval_text,
+    listing,
+    number_text,
+    percent_text,
+    title,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,14 +46,16 @@ def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampli
     draws, factors = resampling.draws(test.event), baselines | networks
     losses = compare_losses(test.target, factors, BASELINES, draws)
     weighted = compare_losses(test.target, factors, BASELINES, draws, test.event_weight)
+    in_intervals = losses_in_intervals(test, factors, BASELINES, draws)
     figure = ReportFigure.of(
         loss_bars(losses),
         "losses",
         "Loss on the test jets",
         "Bars: " + "; ".join(f"{title(each.correction)} {number_text(each.loss)}" for each in losses),
     )
-    tables = (_table(losses), _weighted_table(weighted))
-    return Report("loss", "Loss", _summary(losses), tables, (figure,), _numbers(losses, weighted))
+    tables = (_table(losses), _interval_table(in_intervals), _weighted_table(weighted))
+    numbers = {**_numbers(losses, weighted), "loss_by_interval": _interval_numbers(in_intervals)}
+    return Report("loss", "Loss", _summary(losses), tables, (figure,), numbers)
 
 
 def _summary(losses: tuple[CorrectionLoss, ...]) -> str:
@@ -88,6 +99,37 @@ def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
             "the same loss.",
             published.NOTE,
         ),
+    )
+
+
+def _interval_table(results: tuple[IntervalLosses, ...]) -> Table:
+    return Table(
+        "Loss by region and pT,gen",
+        ("Region", "pT,gen [GeV]", "Correction", "Loss", "Gain over standard [%]", "Jets"),
+        tuple(
+            (
+                group.region.name,
+                interval_text(group.interval),
+                title(each.correction),
+                number_text(each.loss),
+                _comparison(each, STANDARD, each.gain),
+                count_text(each.loss.n),
+            )
+            for group in results
+            for each in group.losses
+        ),
+        labels=3,
+    )
+
+
+def _interval_numbers(results: tuple[IntervalLosses, ...]) -> dict[str, JsonValue]:
+    return nested(
+        (
+            (each.correction, group.region.name, group.interval.name),
+            {"loss": each.loss.as_json(), "gain": each.gain[STANDARD].as_json()},
+        )
+        for group in results
+        for each in group.losses
     )
 
 

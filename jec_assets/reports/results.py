@@ -57,6 +57,14 @@ class Results:
         """(L_standard - L) / L, a share."""
         return _number(self.reports["loss"], "gain", family, STANDARD)
 
+    def interval_loss(self, family: str, region: Interval, interval: Interval) -> Number:
+        """Mean loss of a network on the test jets of a region and interval."""
+        return _number(self.reports["loss"], "loss_by_interval", family, region.name, interval.name, "loss")
+
+    def interval_gain(self, family: str, region: Interval, interval: Interval) -> Number:
+        """(L_standard - L) / L on the test jets of a region and interval, a share."""
+        return _number(self.reports["loss"], "loss_by_interval", family, region.name, interval.name, "gain")
+
     def alpha(self, family: str, region: Interval, interval: Interval) -> Number:
         """Improvement of the flavor dependence, a share."""
         return _number(self.reports["flavor"], "flavor", "alpha", family, region.name, interval.name)

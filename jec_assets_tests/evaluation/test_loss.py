@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.loss import compare_losses, jet_losses
+from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
+from jec_assets.evaluation.loss import compare_losses, jet_losses, losses_in_intervals
 from jec_assets.evaluation.number import Number
+from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 TARGET = np.array([0.1, -0.2, 1.0, -1.5, 0.4])
 PREDICTION = np.array([0.2, -0.2, 0.5, 0.0, 0.1])
@@ -68,3 +71,25 @@ def test_weights_count_jets_as_often():
     assert network.loss.value == pytest.approx((2 * 0.1 + 0.0 + 0.3) / 4)
     assert standard.effective_jets == pytest.approx(16 / 6)
     assert compare_losses(TARGET, factors, ("standard",), ONCE)[0].effective_jets == 5
+
+
+def test_losses_of_intervals_add_up_to_that_of_their_jets():
+    jets = CalibratedJets.from_table(calibrated_table(3000))
+    draws = Resampling(3).draws(jets.event)
+    results = losses_in_intervals(jets, jets.log_factors, (STANDARD,), draws)
+    assert len(results) == 2 * 5
+    for group in results:
+        chosen = group.region.contains(jets.abs_gen_eta) & group.interval.contains(jets.gen_pt)
+        expected = jet_losses(jets.target[chosen], jets.log_factors["pfn"][chosen]).mean()
+        (pfn,) = (each for each in group.losses if each.correction == "pfn")
+        assert pfn.loss.value == pytest.approx(expected)
+        assert pfn.loss.n == chosen.sum()
+    by_name = {(group.region.name, group.interval.name): group.losses[1].loss.n for group in results}
+    assert by_name["barrel", ">30"] == sum(n for (region, name), n in by_name.items() if region == "barrel") / 2
+
+
+def test_an_interval_without_jets_says_so():
+    jets = CalibratedJets.from_table(calibrated_table(40).filter(pl.col("genJetPt") < 30))
+    results = losses_in_intervals(jets, jets.log_factors, (STANDARD,), Resampling(3).draws(jets.event))
+    assert {each.loss.note for group in results for each in group.losses} == {"no jets"}
+    assert {each.gain[STANDARD].note for group in results for each in group.losses} == {"no jets"}

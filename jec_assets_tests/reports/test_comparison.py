@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -31,8 +32,9 @@ def cells_of(comparison: Report, *labels: str) -> dict[str, str]:
 def test_one_table_has_every_quantity_in_every_region_and_interval(comparison: Report):
     (table,) = comparison.tables
     assert table.columns[3:] == ("PFN", "Published PFN", "ParticleNet", "Published ParticleNet")
-    assert [row[0] for row in table.rows] == ["Loss [10⁻²]", "Gain [%]", *["α [%]"] * 10, *["β [%]"] * 10]
-    assert len({row[:3] for row in table.rows}) == 22
+    counted = Counter(row[0] for row in table.rows)
+    assert counted == {"Loss [10⁻²]": 11, "Gain [%]": 11, "α [%]": 10, "β [%]": 10}
+    assert len({row[:3] for row in table.rows}) == 42
 
 
 def test_cells_say_what_the_other_reports_say(comparison: Report, reports: dict[str, Report]):
@@ -57,7 +59,7 @@ def test_published_numbers_stand_beside_and_are_marked(comparison: Report):
 
 def test_numbers(comparison: Report, reports: dict[str, Report]):
     numbers = json.loads(json.dumps(comparison.numbers, allow_nan=False))["comparison"]
-    assert numbers["pfn"]["loss"]["value"] == reports["loss"].numbers["loss"]["pfn"]
+    assert numbers["pfn"]["loss"]["all"]["value"] == reports["loss"].numbers["loss"]["pfn"]
     assert numbers["pfn"]["gain"]["published"] == 0.0752
     assert numbers["particle_net"]["alpha"]["barrel"]["100-300"]["published"] == 0.2452
     assert numbers["particle_net"]["beta"]["endcap"][">30"]["published"] is None
