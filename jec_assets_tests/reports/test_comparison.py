@@ -60,7 +60,7 @@ def test_published_numbers_stand_beside_and_are_marked(comparison: Report):
 def test_numbers(comparison: Report, reports: dict[str, Report]):
     numbers = json.loads(json.dumps(comparison.numbers, allow_nan=False))["comparison"]
     assert numbers["pfn"]["loss"]["all"]["value"] == reports["loss"].numbers["loss"]["pfn"]
-    assert numbers["pfn"]["gain"]["published"] == 0.0752
+    assert numbers["pfn"]["gain"]["all"]["published"] == 0.0752
     assert numbers["particle_net"]["alpha"]["barrel"]["100-300"]["published"] == 0.2452
     assert numbers["particle_net"]["beta"]["endcap"][">30"]["published"] is None
 
