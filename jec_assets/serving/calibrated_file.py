@@ -25,10 +25,11 @@ from jec_assets.jets.records import RecordError, columns_of_records
 from jec_assets.jets.sources import JetFile
 from jec_assets.serving.calibrator import ChangedFeaturesError
 from jec_assets.serving.guard import OnnxRuntimeInstallationError
-from jec_assets.serving.repository import BrokenRepositoryError, UnpublishedModelError
+from jec_assets.serving.repository import UnpublishedModelError
 from jec_assets.serving.runtime import UnusableModelError
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.units import UnitsError
+from jec_assets.serving.version_store import BrokenRepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

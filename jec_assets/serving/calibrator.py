@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from jec_assets.jets.features import Columns, FeatureSet
     from jec_assets.serving.predictors import Predictor
-    from jec_assets.serving.repository import ModelRepository, PublishedModel
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.transport import Protocol
 
 DEFAULT_FAMILY = "pfn_committee"

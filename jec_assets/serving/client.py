@@ -19,7 +19,7 @@ from tenacity import (
     wait_random,
 )
 
-from jec_assets.serving.repository import PublishedModel
+from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.tensors import padded_batches
 from jec_assets.serving.transport import (
     Protocol,

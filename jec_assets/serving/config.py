@@ -1,19 +1,25 @@
 """Triton's configuration of a model, written through Triton's own protobuf.
 
-Belongs here: `config.pbtxt` and what it is made from. Does not belong here: where it lies (`repository.py`).
+Belongs here: `config.pbtxt` and what it is made from. Does not belong here: where it lies (`layout.py`) and what Triton
+sends to warm a model up (`warm_up.py`).
 
-The configuration is also the pointer to the version that is served: its version policy names exactly one, and it is
-replaced in one piece after that version is whole.
+The configuration is also the pointer to the version that is served: the highest that its version policy names, which
+is the one that Triton answers with where a client names none. It is replaced in one piece after all that it names is
+whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jec_assets.serving.tensors import JETS, OUTPUTS, PARTICLE_COUNT, PARTICLES, output_tensors
+from jec_assets.serving.warm_up import add_warm_up, label_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 BACKEND = "onnxruntime"
@@ -21,6 +27,9 @@ BACKEND = "onnxruntime"
 THREADS_PARAMETER = "intra_op_thread_count"
 # JSON that says what is served, for clients that know nothing but the server's address.
 RECORD_PARAMETER = "model_record"
+# JSON: versions that were served before, oldest first; digests of every file that Triton reads, by path.
+HISTORY_PARAMETER = "served_before"
+DIGESTS_PARAMETER = "file_digests"
 ANY_LENGTH = -1
 
 
@@ -50,32 +59,77 @@ class ModelWidths:
     outputs: int = 1
 
 
-def config_pbtxt(family: str, version: int, widths: ModelWidths, settings: InstanceSettings, record: str) -> bytes:
-    """`config.pbtxt` of a family that serves one version; record: what its clients are told of it, JSON."""
-    from google.protobuf import text_format
-    from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup
+@dataclass(frozen=True)
+class Pointer:
+    """What a configuration points to.
 
-    config = ModelConfig(name=family, backend=BACKEND, max_batch_size=settings.max_batch_size)
-    config.version_policy.specific.versions.append(version)
-    config.input.add(name=PARTICLES, data_type=DataType.TYPE_FP32, dims=[ANY_LENGTH, widths.particle_features])
-    config.input.add(name=PARTICLE_COUNT, data_type=DataType.TYPE_INT64, dims=[1])
-    config.input.add(name=JETS, data_type=DataType.TYPE_FP32, dims=[widths.jet_features])
-    for name in output_tensors(widths.outputs):
-        config.output.add(name=name, data_type=DataType.TYPE_FP32, dims=[OUTPUTS[name]])
+    version: the one that is served. kept: lower ones that are served to whoever names them, rising. history: versions
+    served before, the latest last. digests: of the files of all these versions and of what goes with them, by path
+    below the model's folder.
+    """
+
+    version: int
+    kept: tuple[int, ...] = ()
+    history: tuple[int, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """All that are served, rising."""
+        return (*self.kept, self.version)
+
+
+def config_pbtxt(name: str, pointer: Pointer, widths: ModelWidths, settings: InstanceSettings, record: str) -> bytes:
+    """`config.pbtxt` of a model; name: Triton's for it; record: what its clients are told of it, JSON."""
+    from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
+
+    config = ModelConfig(backend=BACKEND, max_batch_size=settings.max_batch_size)
     config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=settings.instances)
     # Requests that wait while an instance computes go into one batch; none waits for others to come.
     config.dynamic_batching.max_queue_delay_microseconds = 0
     config.parameters[THREADS_PARAMETER].string_value = str(settings.threads)
+    return _pointing(config, name, pointer, widths, record)
+
+
+def repointed(config: bytes, name: str, pointer: Pointer, widths: ModelWidths, record: str) -> bytes:
+    """The same settings for other versions, under this name; ModelConfigError if `config` is none."""
+    return _pointing(_parsed(config), name, pointer, widths, record)
+
+
+def pointer_of(config: bytes) -> Pointer:
+    """What a config.pbtxt points to; ModelConfigError if it names no version."""
+    parsed = _parsed(config)
+    versions = sorted(map(int, parsed.version_policy.specific.versions))
+    if not versions:
+        raise ModelConfigError("its version policy must name the versions that are served")
+    *kept, version = versions
+    try:
+        history = json.loads(parsed.parameters[HISTORY_PARAMETER].string_value or "[]")
+        digests = dict(json.loads(parsed.parameters[DIGESTS_PARAMETER].string_value or "{}"))
+        return Pointer(version, tuple(kept), tuple(map(int, history)), digests)
+    except (ValueError, TypeError) as error:
+        raise ModelConfigError(f"its parameters are damaged: {error}") from error
+
+
+def _pointing(config: ModelConfig, name: str, pointer: Pointer, widths: ModelWidths, record: str) -> bytes:
+    from google.protobuf import text_format
+    from tritonclient.grpc.model_config_pb2 import DataType
+
+    for part in ("version_policy", "input", "output", "model_warmup"):
+        config.ClearField(part)
+    config.name = name
+    config.version_policy.specific.versions.extend(pointer.versions)
+    config.input.add(name=PARTICLES, data_type=DataType.TYPE_FP32, dims=[ANY_LENGTH, widths.particle_features])
+    config.input.add(name=PARTICLE_COUNT, data_type=DataType.TYPE_INT64, dims=[1])
+    config.input.add(name=JETS, data_type=DataType.TYPE_FP32, dims=[widths.jet_features])
+    for tensor in output_tensors(widths.outputs):
+        labels, _ = label_file(tensor)
+        config.output.add(name=tensor, data_type=DataType.TYPE_FP32, dims=[OUTPUTS[tensor]], label_filename=labels)
+    add_warm_up(config)
     config.parameters[RECORD_PARAMETER].string_value = record
+    config.parameters[HISTORY_PARAMETER].string_value = json.dumps(pointer.history)
+    config.parameters[DIGESTS_PARAMETER].string_value = json.dumps(dict(pointer.digests), sort_keys=True)
     return str(text_format.MessageToString(config)).encode()
-
-
-def served_version(config: bytes) -> int:
-    """The version that a config.pbtxt names; ModelConfigError if it names none or several."""
-    versions = list(_parsed(config).version_policy.specific.versions)
-    if len(versions) != 1:
-        raise ModelConfigError(f"its version policy must name one version, not {versions}")
-    return int(versions[0])
 
 
 def _parsed(config: bytes) -> ModelConfig:

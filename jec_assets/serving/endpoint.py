@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import tritonclient.http
 
-    from jec_assets.serving.repository import PublishedModel
+    from jec_assets.serving.record import PublishedModel
 
 READY_TIMEOUT = 3.0  # seconds: a server that is healthy says so at once
 LOAD_TIMEOUT = 120.0
@@ -66,28 +66,47 @@ def ready(endpoint: Endpoint) -> bool:
 
 
 def load(endpoint: Endpoint, models: Sequence[PublishedModel]) -> None:
-    """Have the server serve these versions.
+    """Have the server serve these versions to whoever names none.
 
     All are tried before EndpointError says which failed, so that one broken model keeps no other from being served; the
     server keeps serving the version that it had of a model that fails.
     """
     with _server(endpoint, LOAD_TIMEOUT) as server:
-        failures = [failure for model in models for failure in _load_one(server, model)]
+        failures = [failure for model in models for failure in _load_one(server, model.family, model.version)]
     if failures:
         raise EndpointError(f"{endpoint.url} doesn't serve what is published: {'; '.join(failures)}")
 
 
-def _load_one(server: tritonclient.http.InferenceServerClient, model: PublishedModel) -> Iterator[str]:
+def load_as(endpoint: Endpoint, name: str, version: int) -> None:
+    """Have the server serve a version under a name that isn't its family's; EndpointError if it can't."""
+    with _server(endpoint, LOAD_TIMEOUT) as server:
+        failures = list(_load_one(server, name, version))
+    if failures:
+        raise EndpointError(f"{endpoint.url}: {failures[0]}")
+
+
+def unload(endpoint: Endpoint, name: str) -> None:
+    """Have the server serve a model no more; fine where it doesn't. EndpointError if it can't be asked."""
     from tritonclient.utils import InferenceServerException
 
     try:
-        server.load_model(model.family)
-        versions = server.get_model_metadata(model.family)["versions"]
+        with _server(endpoint, LOAD_TIMEOUT) as server:
+            server.unload_model(name)
     except (OSError, HTTPException, InferenceServerException) as error:
-        yield f"{model.family}: {error}"
+        raise EndpointError(f"{endpoint.url} can't unload {name}: {error}") from error
+
+
+def _load_one(server: tritonclient.http.InferenceServerClient, name: str, version: int) -> Iterator[str]:
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        server.load_model(name)
+        versions = server.get_model_metadata(name)["versions"]
+    except (OSError, HTTPException, InferenceServerException) as error:
+        yield f"{name}: {error}"
         return
-    if versions != [str(model.version)]:
-        yield f"{model.family}: version {model.version} is published, {versions} served from another repository"
+    if max(map(int, versions), default=0) != version:
+        yield f"{name}: version {version} is published, {versions} served from another repository"
 
 
 @contextmanager

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
-    from jec_assets.serving.repository import ModelRepository, PublishedModel
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.transport import Protocol as Wire
 
 

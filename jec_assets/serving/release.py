@@ -19,8 +19,10 @@ from jec_assets.models.inputs import NetworkInputs
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportCheck, compare_with_torch, export_onnx
 from jec_assets.serving.promotion import Promotion, decide
-from jec_assets.serving.repository import BrokenRepositoryError, ModelCard, ModelRepository, PublishedModel
+from jec_assets.serving.record import ModelCard, PublishedModel
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import JetSession, UnusableModelError, inference_session
+from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import digest_bytes, package_versions
 
 if TYPE_CHECKING:

@@ -1,133 +1,96 @@
-"""Triton's model repository under the storage root: one numbered version per published model.
+"""Triton's model repository under the storage root: which version of each family is served.
 
-Belongs here: the layout, publishing, what is published now. Does not belong here: the decision to publish
-(`promotion.py`) and loading into a server (`endpoint.py`).
+Belongs here: publishing, promoting, rolling back, retention. Does not belong here: a version's files
+(`version_store.py`), the decision to publish (`promotion.py`), trying a version (`rollout.py`) and having a server load
+it (`deployment.py`). `layout.py` says where everything lies.
 
-    model_repository/<family>/config.pbtxt      names the version that is served: the pointer, replaced last
-    model_repository/<family>/<N>/model.json    where the model comes from
-    model_repository/<family>/<N>/model.onnx    written last in its folder: a version without it is not one
-
-Triton reads exactly this folder, and ignores the files that it doesn't know.
+The pointer to what is served is Triton's own configuration, one object, replaced last. It names the version that is
+served and lower ones that stay served to whoever names them, so a client that began with one ends with it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from jec_assets.jets.training_range import TrainingRange
-from jec_assets.models.outputs import CALIBRATION
-from jec_assets.serving.config import InstanceSettings, ModelConfigError, ModelWidths, config_pbtxt, served_version
+from jec_assets.serving.config import (
+    InstanceSettings,
+    ModelConfigError,
+    Pointer,
+    config_pbtxt,
+    pointer_of,
+    repointed,
+)
+from jec_assets.serving.layout import MODEL, ROOT, candidate_name, config_key
+from jec_assets.serving.record import PublishedModel
+from jec_assets.serving.tags import remove_tag, tags_of
+from jec_assets.serving.version_store import BrokenRepositoryError, VersionStore
+from jec_assets.serving.warm_up import attached_files
 from jec_assets.storage import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jec_assets.storage import Storage
+    from jec_assets.serving.record import ModelCard
 
-ROOT = "model_repository"
 _LOGGER = logging.getLogger(__name__)
 
 
-class BrokenRepositoryError(RuntimeError):
-    """The repository holds something that this project doesn't leave behind; the message names it and the remedy."""
-
-
 class UnpublishedModelError(LookupError):
-    """A family that should be served has no version in the repository."""
+    """A family that should be served has no version in the repository, or not that version."""
+
+
+class VersionInUseError(RuntimeError):
+    """A version can't be removed because it is served, or about to be."""
+
+
+class NothingBeforeError(LookupError):
+    """There is no version to go back to."""
 
 
 @dataclass(frozen=True)
-class ModelCard:
-    """Where a model comes from and what it wants.
+class Retention:
+    """How many versions of a family there are.
 
-    network_digest: of the network's safetensors. particle_features, jet_features: names, in the
-    order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
-    export_difference: the largest |ONNX - torch| seen. package_versions: of what made it. outputs: names, see
-    `jec_assets.models.outputs`. training_range: of the jets it was trained on; None where nobody recorded it.
+    stored: the newest so many are kept; beside them, always, those that are served, tried, tagged or next to go back
+    to. served: the version that is served and the ones before it, for clients that name them; each takes memory.
     """
 
-    family: str
-    network_digest: str
-    feature_set: str
-    particle_features: tuple[str, ...]
-    jet_features: tuple[str, ...]
-    data_digests: dict[str, str]
-    losses: dict[str, float]
-    export_difference: float
-    package_versions: dict[str, str]
-    outputs: tuple[str, ...] = CALIBRATION
-    training_range: TrainingRange | None = None
+    stored: int = 5
+    served: int = 2
 
 
 @dataclass(frozen=True)
-class PublishedModel:
-    """A version in the repository, identified by the digests of its network and its ONNX file.
-
-    `published` is ISO 8601, UTC.
-    """
-
-    card: ModelCard
-    version: int
-    onnx_digest: str
-    published: str
-
-    @property
-    def family(self) -> str:
-        """The model's name in Triton."""
-        return self.card.family
-
-    @property
-    def title(self) -> str:
-        """Which model it is, for people."""
-        return f"{self.family} version {self.version}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PublishedModel:
-        """The inverse of `to_dict`; KeyError or TypeError for anything else."""
-        listed = ("particle_features", "jet_features", "outputs")
-        card = {**values["card"], **{name: tuple(values["card"][name]) for name in listed if name in values["card"]}}
-        if limits := card.get("training_range"):
-            card["training_range"] = TrainingRange(**{name: tuple(ends) for name, ends in limits.items()})
-        return cls(**{**values, "card": ModelCard(**card)})
-
-
-@dataclass(frozen=True)
-class ModelRepository:
+class ModelRepository(VersionStore):
     """The repository under a storage root. One writer at a time, any number of readers."""
 
-    storage: Storage
+    retention: Retention = Retention()
 
     @property
     def uri(self) -> str:
-        """Address of the folder that Triton is to read."""
+        """Address of the folder as Triton reads it: with the server where it is an S3 server other than Amazon's."""
+        if self.storage.root.startswith("s3://"):
+            server = str(self.storage.base.fs.s3.meta.endpoint_url)
+            if not server.endswith("amazonaws.com"):
+                return f"s3://{server}/{(self.storage.base / ROOT).path.strip('/')}"
         return self.storage.uri(ROOT)
 
-    def versions(self, family: str) -> tuple[int, ...]:
-        """Whole versions of a family, rising; a folder whose model was never written is none."""
-        folder = self.storage.base / ROOT / family
-        if not folder.exists():
-            return ()
-        numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
-        return tuple(number for number in numbers if self.storage.exists(_model_key(family, number)))
-
-    def current(self, family: str) -> PublishedModel | None:
-        """The version that is served, None if the family was never published; BrokenRepositoryError if it's damaged."""
-        key = _config_key(family)
+    def pointer(self, family: str) -> Pointer | None:
+        """What is served, None if the family was never published; BrokenRepositoryError if that can't be read."""
+        key = config_key(family)
         if not self.storage.exists(key):
             return None
         try:
-            version = served_version(self.storage.read_bytes(key))
+            return pointer_of(self.storage.read_bytes(key))
         except ModelConfigError as error:
             raise BrokenRepositoryError(f"{self.storage.uri(key)}: {error}; remove it and publish again") from error
-        return self.model(family, version)
+
+    def current(self, family: str) -> PublishedModel | None:
+        """The version that is served, None if the family was never published; BrokenRepositoryError if it's damaged."""
+        pointer = self.pointer(family)
+        return None if pointer is None else self.model(family, pointer.version)
 
     def served(self, families: Sequence[str]) -> tuple[PublishedModel, ...]:
         """The version of each family that is served; UnpublishedModelError names families that were never published."""
@@ -139,69 +102,163 @@ class ModelRepository:
             )
         return tuple(model for model in current.values() if model is not None)
 
-    def model(self, family: str, version: int) -> PublishedModel:
-        """A version's record; BrokenRepositoryError where the version isn't whole."""
-        if not self.storage.exists(_model_key(family, version)):
-            raise BrokenRepositoryError(
-                f"{self.storage.uri(_model_key(family, version))} is missing: publish the family again"
-            )
-        try:
-            return PublishedModel.from_dict(self.storage.read_json(_record_key(family, version)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BrokenRepositoryError(
-                f"{self.storage.uri(_record_key(family, version))} is no model record ({error!r}): remove this version"
-            ) from error
+    def stored(self, family: str, version: int) -> PublishedModel:
+        """A version that somebody asks for; UnpublishedModelError with those that there are."""
+        there = self.versions(family)
+        if version not in there:
+            known = ", ".join(map(str, there)) or "no versions"
+            raise UnpublishedModelError(f"there is no version {version} of {family}: there are {known}")
+        return self.model(family, version)
 
-    def onnx(self, model: PublishedModel) -> bytes:
-        """The model's ONNX file; BrokenRepositoryError if its digest isn't the published one."""
-        key = _model_key(model.family, model.version)
-        data = self.storage.read_bytes(key)
-        if digest_bytes(data) != model.onnx_digest:
-            raise BrokenRepositoryError(f"{self.storage.uri(key)} is damaged: its digest is not {model.onnx_digest}")
-        return data
+    def check(self, name: str) -> None:
+        """BrokenRepositoryError unless every file that Triton reads of a model has the digest in its configuration.
+
+        name: a family or a candidate.
+        """
+        pointer = self.pointer(name)
+        if pointer is None:
+            raise UnpublishedModelError(f"{self.uri} holds no configuration of {name}: publish it")
+        unnamed = [f"{each}/{MODEL}" for each in pointer.versions if f"{each}/{MODEL}" not in pointer.digests]
+        if unnamed:
+            raise BrokenRepositoryError(
+                f"{self.storage.uri(config_key(name))} has no digests of {', '.join(unnamed)}: publish the family again"
+            )
+        for path, digest in pointer.digests.items():
+            key = f"{ROOT}/{name}/{path}"
+            if not self.storage.exists(key) or digest_bytes(self.storage.read_bytes(key)) != digest:
+                raise BrokenRepositoryError(
+                    f"{self.storage.uri(key)} is damaged or missing: its digest is not {digest}; promote another "
+                    f"version or publish {name} again"
+                )
 
     def publish(self, card: ModelCard, onnx: bytes, settings: InstanceSettings) -> PublishedModel:
-        """Make this the version that is served.
+        """Make this the version that is served; see `VersionStore.store` for its number."""
+        model = self.store(card, onnx)
+        self._serve(model, settings)
+        self.make_room(card.family)
+        return model
 
-        A network that was published before as the same ONNX file keeps its number; a version that is damaged since is
-        left where it is, and the next number is used. What an interrupted attempt left is a folder without a model,
-        whose number is used again, or a whole version that nothing names, which is found.
+    def promote(self, family: str, version: int) -> PublishedModel:
+        """Make a stored version the one that is served, run as the one before; UnpublishedModelError without it."""
+        model = self.stored(family, version)
+        self._serve(model, None)
+        return model
+
+    def rollback(self, family: str) -> PublishedModel:
+        """Serve what was served before; NothingBeforeError where there is no such version.
+
+        The version that is withdrawn stays stored, and nobody gets it by its number until it is promoted again.
         """
-        published = self._find(card, onnx) or self._write_version(card, onnx)
-        widths = ModelWidths(len(card.particle_features), len(card.jet_features), len(card.outputs))
-        record = json.dumps(published.to_dict(), sort_keys=True)
-        config = config_pbtxt(card.family, published.version, widths, settings, record)
-        key = _config_key(card.family)
-        # Triton reloads a model whose files are newer, even with the same content.
-        if not (self.storage.exists(key) and self.storage.read_bytes(key) == config):
-            self.storage.publish_bytes(key, config)
-        return published
+        pointer = self.pointer(family)
+        history = [] if pointer is None else [each for each in pointer.history if each in self.versions(family)]
+        if not history:
+            raise NothingBeforeError(f"nothing was served as {family} before that is still stored: promote a version")
+        model = self.model(family, history[-1])
+        self._point(model, tuple(history[:-1]), None)
+        return model
 
-    def _find(self, card: ModelCard, onnx: bytes) -> PublishedModel | None:
-        for version in reversed(self.versions(card.family)):
+    def remove(self, family: str, version: int) -> None:
+        """Remove a stored version and its tags; VersionInUseError where it is served or tried."""
+        self.stored(family, version)
+        pointers = self.pointer(family), self.pointer(candidate_name(family))
+        if any(version in pointer.versions for pointer in pointers if pointer):
+            raise VersionInUseError(
+                f"version {version} of {family} is served or tried: promote another or roll back first"
+            )
+        for tag, tagged in tags_of(self.storage, family).items():
+            if tagged == version:
+                remove_tag(self.storage, family, tag)
+        super().remove(family, version)
+
+    def make_room(self, family: str) -> tuple[int, ...]:
+        """Remove the versions that are beyond `retention`; which they were."""
+        # The newest folder keeps its number from being used again, even if its version was deleted.
+        newest = {*self.versions(family)[-self.retention.stored :], *self.numbers(family)[-1:]}
+        removed = self.clear(family, self.in_use(family) | newest)
+        if removed:
+            _LOGGER.info("removed version %s of %s", ", ".join(map(str, removed)), family)
+        return removed
+
+    def configuration(self, name: str) -> bytes | None:
+        """The configuration as it stands, to restore it; None where there is none."""
+        key = config_key(name)
+        return self.storage.read_bytes(key) if self.storage.exists(key) else None
+
+    def restore(self, name: str, configuration: bytes | None) -> None:
+        """Put a configuration back: what it names is served again."""
+        if configuration is None:
+            self.storage.remove(config_key(name))
+        else:
+            self.storage.publish_bytes(config_key(name), configuration)
+
+    def lay_out(self, name: str, model: PublishedModel, pointer: Pointer, settings: InstanceSettings | None) -> None:
+        """Write all that Triton wants beside the versions, its configuration last.
+
+        name: a family or a candidate. settings: None for those of what is served. digests of the pointer are those of
+        the versions. What is there already is not written again: Triton reloads a model whose files are newer.
+        """
+        attached = attached_files(model.card.widths.outputs)
+        for path, content in attached.items():
+            self._write_changed(f"{ROOT}/{name}/{path}", content)
+        digests = {**pointer.digests, **{path: digest_bytes(content) for path, content in attached.items()}}
+        pointing = name, replace(pointer, digests=digests), model.card.widths
+        record = json.dumps(model.to_dict(), sort_keys=True)
+        served = self.configuration(model.family) if settings is None else None
+        if served is None:
+            config = config_pbtxt(*pointing, settings or InstanceSettings(), record)
+        else:
+            config = repointed(served, *pointing, record)
+        self._write_changed(config_key(name), config)
+
+    def _write_changed(self, key: str, content: bytes) -> None:
+        if not (self.storage.exists(key) and self.storage.read_bytes(key) == content):
+            self.storage.publish_bytes(key, content)
+
+    def _serve(self, model: PublishedModel, settings: InstanceSettings | None) -> None:
+        """Point to a version and remember the one before."""
+        try:
+            pointer = self.pointer(model.family)
+        except BrokenRepositoryError as error:
+            _LOGGER.warning("what was served before is not known: %s", error)
+            pointer, settings = None, settings or InstanceSettings()
+        stored = self.versions(model.family)
+        earlier = () if pointer is None else (*pointer.history, pointer.version)
+        latest_first = dict.fromkeys(each for each in reversed(earlier) if each != model.version and each in stored)
+        self._point(model, tuple(reversed(latest_first)), settings)
+
+    def _point(self, model: PublishedModel, history: tuple[int, ...], settings: InstanceSettings | None) -> None:
+        digests = self.digests(model)
+        kept = self._kept(model, history)
+        for each in kept:
+            digests |= self.digests(each)
+        pointer = Pointer(model.version, tuple(sorted(each.version for each in kept)), history, digests)
+        self.lay_out(model.family, model, pointer, settings)
+
+    def _kept(self, model: PublishedModel, history: tuple[int, ...]) -> list[PublishedModel]:
+        """The versions that stay served beside this one: lower ones that take and give the same, latest served first.
+
+        Higher ones would be what Triton answers with where a client names none.
+        """
+        kept: list[PublishedModel] = []
+        for version in (each for each in reversed(history) if each < model.version):
+            if len(kept) == self.retention.served - 1:
+                break
             try:
-                model = self.model(card.family, version)
-                if model.card.network_digest == card.network_digest and self.onnx(model) == onnx:
-                    return model
+                earlier = self.model(model.family, version)
+                self.onnx(earlier)
             except BrokenRepositoryError as error:
-                _LOGGER.warning("version %d of %s is passed over: %s", version, card.family, error)
-        return None
+                _LOGGER.warning("version %d of %s is not served on: %s", version, model.family, error)
+                continue
+            if _tensors(earlier.card) == _tensors(model.card):
+                kept.append(earlier)
+        return kept
 
-    def _write_version(self, card: ModelCard, onnx: bytes) -> PublishedModel:
-        version = max(self.versions(card.family), default=0) + 1
-        published = PublishedModel(card, version, digest_bytes(onnx), datetime.now(UTC).isoformat(timespec="seconds"))
-        self.storage.publish_json(_record_key(card.family, version), published.to_dict())
-        self.storage.publish_bytes(_model_key(card.family, version), onnx)
-        return published
-
-
-def _config_key(family: str) -> str:
-    return f"{ROOT}/{family}/config.pbtxt"
+    def in_use(self, family: str) -> set[int]:
+        """Versions that must stay: served, tried, tagged, or next to go back to."""
+        pointers = self.pointer(family), self.pointer(candidate_name(family))
+        named = {version for pointer in pointers if pointer for version in (*pointer.versions, *pointer.history[-1:])}
+        return named | set(tags_of(self.storage, family).values())
 
 
-def _record_key(family: str, version: int) -> str:
-    return f"{ROOT}/{family}/{version}/model.json"
-
-
-def _model_key(family: str, version: int) -> str:
-    return f"{ROOT}/{family}/{version}/model.onnx"
+def _tensors(card: ModelCard) -> tuple[tuple[str, ...], ...]:
+    return card.particle_features, card.jet_features, card.outputs

@@ -18,7 +18,8 @@ from jec_assets.serving.transport import PROTOCOLS
 if TYPE_CHECKING:
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.endpoint import Endpoint
-    from jec_assets.serving.repository import ModelRepository, PublishedModel
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
 
 TOLERANCE = 1e-6  # of the prediction; the same library on the same machine gives 0
 
@@ -33,24 +34,28 @@ class SelfTest:
     max_abs_difference: float
 
 
-def self_test(endpoint: Endpoint, repository: ModelRepository, model: PublishedModel, jets: PackedJets) -> SelfTest:
+def self_test(
+    endpoint: Endpoint, repository: ModelRepository, model: PublishedModel, jets: PackedJets, name: str = ""
+) -> SelfTest:
     """Compare the server's answers, over HTTP and gRPC, with ONNX Runtime in this process on the same published file.
 
-    Raises EndpointError if another version is served or an answer differs by more than TOLERANCE.
+    name: what the server calls the model, where that isn't its family. Raises EndpointError if another version is
+    served or an answer differs by more than TOLERANCE.
     """
+    name = name or model.family
     computed = inference_session(repository.onnx(model), threads=1).predict(jets)
     largest = 0.0
     for protocol in PROTOCOLS:
         with JetClient.of(endpoint, protocol) as client:
-            versions = client.model(model.family).versions
-            if versions != (model.version,):
+            versions = client.model(name).versions
+            if max(versions) != model.version:
                 raise EndpointError(
-                    f"{endpoint.url} serves versions {versions} of {model.family}; published is {model.version}"
+                    f"{endpoint.url} serves versions {versions} of {name}; published is {model.version}"
                 )
-            difference = float(np.abs(client.log_factors(model.family, jets) - computed).max())
+            difference = float(np.abs(client.log_factors(name, jets) - computed).max())
         if not difference <= TOLERANCE:  # NaN fails too
             raise EndpointError(
-                f"{endpoint.url} answers {model.family} over {protocol} {difference:.3g} away from what the published "
+                f"{endpoint.url} answers {name} over {protocol} {difference:.3g} away from what the published "
                 f"model computes (allowed: {TOLERANCE:g})"
             )
         largest = max(largest, difference)

@@ -25,7 +25,8 @@ from jec_assets.models.network import JetNetwork
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import Endpoint, load
 from jec_assets.serving.export import export_onnx
-from jec_assets.serving.repository import ModelCard, ModelRepository, PublishedModel
+from jec_assets.serving.record import ModelCard, PublishedModel
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.storage import Storage, digest_bytes
 

@@ -7,14 +7,19 @@ from threading import Event
 
 import pytest
 
+from jec_assets.serving.candidate import candidate_of, lay_out_candidate, remove_candidate
 from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.layout import MODEL, RECORD, ModelNameError, candidate_name, version_key
+from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.repository import (
-    ROOT,
-    BrokenRepositoryError,
     ModelRepository,
-    PublishedModel,
+    NothingBeforeError,
+    Retention,
     UnpublishedModelError,
+    VersionInUseError,
 )
+from jec_assets.serving.tags import set_tag, tags_of
+from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import Artifact, Storage, digest_bytes
 from jec_assets_tests.serving.conftest import card_of
 
@@ -35,6 +40,12 @@ class DyingStorage(Storage):
             raise Killed
         object.__setattr__(self, "writes_left", self.writes_left - 1)
         return super().publish_bytes(key, data)
+
+    def remove(self, key: str) -> None:
+        if self.writes_left == 0:
+            raise Killed
+        object.__setattr__(self, "writes_left", self.writes_left - 1)
+        super().remove(key)
 
 
 def publish(repository: ModelRepository, onnx: bytes, family: str = "pfn") -> PublishedModel:
@@ -98,7 +109,8 @@ def test_other_settings_change_the_configuration_and_no_version(repository: Mode
     assert 'string_value: "2"' in (Path(repository.uri) / "pfn/config.pbtxt").read_text()
 
 
-@pytest.mark.parametrize("writes", range(3))
+# In this order: record, README, model, configuration.
+@pytest.mark.parametrize("writes", range(4))
 def test_a_publish_that_is_killed_changes_nothing_and_can_be_repeated(tmp_path: Path, writes: int) -> None:
     storage = DyingStorage(str(tmp_path))
     repository = ModelRepository(storage)
@@ -107,22 +119,37 @@ def test_a_publish_that_is_killed_changes_nothing_and_can_be_repeated(tmp_path: 
     with pytest.raises(Killed):
         publish(repository, b"two")
     assert repository.current("pfn") == first
-    assert repository.onnx(first) == b"one"
-    object.__setattr__(storage, "writes_left", 3)
+    repository.check("pfn")
+    object.__setattr__(storage, "writes_left", 4)
     second = publish(repository, b"two")
     assert second.version == 2
     assert repository.current("pfn") == second
-    assert repository.onnx(second) == b"two"
+    repository.check("pfn")
+
+
+# In this order: record, README, model, warm-up, labels, configuration.
+@pytest.mark.parametrize("writes", range(6))
+def test_the_first_publish_that_is_killed_serves_nothing(tmp_path: Path, writes: int) -> None:
+    storage = DyingStorage(str(tmp_path))
+    repository = ModelRepository(storage)
+    object.__setattr__(storage, "writes_left", writes)
+    with pytest.raises(Killed):
+        publish(repository, b"one")
+    assert repository.current("pfn") is None
+    object.__setattr__(storage, "writes_left", 6)
+    assert publish(repository, b"one").version == 1
+    repository.check("pfn")
 
 
 def test_a_killed_publish_leaves_its_number_to_another_network(repository: ModelRepository) -> None:
     publish(repository, b"one")
-    repository.storage.publish_json(f"{ROOT}/pfn/2/model.json", {"half": True})
+    repository.storage.publish_json(version_key("pfn", 2, RECORD), {"half": True})
     assert repository.versions("pfn") == (1,)
     assert publish(repository, b"three").version == 2
 
 
-def test_a_reader_never_sees_half_a_version(repository: ModelRepository) -> None:
+def test_a_reader_never_sees_half_a_version(storage: Storage) -> None:
+    repository = ModelRepository(storage, Retention(stored=30))
     publish(repository, b"0" * 1000)
     done = Event()
 
@@ -169,4 +196,190 @@ def test_features_are_the_configured_widths(repository: ModelRepository) -> None
     card = replace(card_of("pfn", b"one"), particle_features=("a", "b"), jet_features=("c",))
     repository.publish(card, b"one", SETTINGS)
     config = (Path(repository.uri) / "pfn/config.pbtxt").read_text().split()
-    assert [config[i + 1] for i, word in enumerate(config) if word == "dims:"] == ["-1", "2", "1", "1", "1"]
+    assert [config[i + 1] for i, word in enumerate(config) if word == "dims:"][:5] == ["-1", "2", "1", "1", "1"]
+
+
+def served_versions(repository: ModelRepository) -> tuple[int, ...]:
+    pointer = repository.pointer("pfn")
+    assert pointer is not None
+    return pointer.versions
+
+
+def publish_many(repository: ModelRepository, number: int) -> None:
+    for each in range(1, number + 1):
+        publish(repository, f"model {each}".encode())
+
+
+def test_the_version_before_stays_served_to_who_names_it(storage: Storage) -> None:
+    repository = ModelRepository(storage, Retention(served=3))
+    publish_many(repository, 4)
+    assert served_versions(repository) == (2, 3, 4)
+    repository.check("pfn")
+
+
+def test_a_version_of_other_features_or_outputs_is_not_served_beside(repository: ModelRepository) -> None:
+    first = publish(repository, b"one")
+    repository.publish(replace(first.card, jet_features=("a", "b"), network_digest="2"), b"two", SETTINGS)
+    assert served_versions(repository) == (2,)
+
+
+def test_rolling_back_goes_back_step_by_step_and_serves_nothing_above(repository: ModelRepository) -> None:
+    publish_many(repository, 3)
+    assert repository.rollback("pfn").version == 2
+    assert served_versions(repository) == (1, 2)
+    assert repository.versions("pfn") == (1, 2, 3)
+    assert repository.rollback("pfn").version == 1
+    with pytest.raises(NothingBeforeError, match="nothing was served as pfn before"):
+        repository.rollback("pfn")
+    assert repository.promote("pfn", 3).version == 3
+    assert served_versions(repository) == (1, 3)
+    assert repository.rollback("pfn").version == 1
+    repository.check("pfn")
+
+
+def test_rolling_back_after_a_promotion_of_an_older_version_goes_up_again(repository: ModelRepository) -> None:
+    publish_many(repository, 3)
+    repository.promote("pfn", 1)
+    assert served_versions(repository) == (1,)
+    assert repository.rollback("pfn").version == 3
+
+
+def test_promoting_keeps_the_settings(repository: ModelRepository) -> None:
+    first = repository.publish(card_of("pfn", b"one"), b"one", InstanceSettings(threads=5, instances=3))
+    second = repository.store(card_of("pfn", b"two"), b"two")
+    assert repository.current("pfn") == first
+    repository.promote("pfn", second.version)
+    config = repository.configuration("pfn")
+    assert config is not None
+    assert b'string_value: "5"' in config
+    assert b"count: 3" in config
+
+
+def test_what_nobody_has_cannot_be_promoted_or_rolled_back(repository: ModelRepository) -> None:
+    with pytest.raises(UnpublishedModelError, match="no version 1 of pfn: there are no versions"):
+        repository.promote("pfn", 1)
+    with pytest.raises(NothingBeforeError):
+        repository.rollback("pfn")
+    publish(repository, b"one")
+    with pytest.raises(UnpublishedModelError, match="no version 7 of pfn: there are 1"):
+        repository.promote("pfn", 7)
+
+
+def test_old_versions_make_room_but_never_one_that_is_needed(storage: Storage) -> None:
+    repository = ModelRepository(storage, Retention(stored=2, served=2))
+    publish_many(repository, 2)
+    set_tag(storage, "pfn", "paper", 1)
+    lay_out_candidate(repository, repository.model("pfn", 2))
+    publish_many(repository, 7)
+    assert repository.versions("pfn") == (1, 2, 6, 7)  # tagged, tried, the newest two
+    remove_candidate(repository, "pfn")
+    publish(repository, b"model 8")
+    assert repository.versions("pfn") == (1, 7, 8)
+    assert sorted(each.name for each in (Path(repository.uri) / "pfn").iterdir() if each.is_dir()) == [
+        "1",
+        "7",
+        "8",
+        "labels",
+        "warmup",
+    ]
+    assert repository.rollback("pfn").version == 7
+
+
+def test_the_served_version_stays_however_many_are_newer(storage: Storage) -> None:
+    repository = ModelRepository(storage, Retention(stored=1, served=1))
+    publish_many(repository, 2)
+    for number in range(5):
+        repository.store(card_of("pfn", b"%d" % number), b"%d" % number)
+    assert repository.make_room("pfn") == (3, 4, 5, 6)
+    assert repository.versions("pfn") == (1, 2, 7)  # 1 is what a rollback goes to
+    repository.check("pfn")
+
+
+@pytest.mark.parametrize("removals", range(4))
+def test_making_room_that_is_killed_is_made_up_for(tmp_path: Path, removals: int) -> None:
+    storage = DyingStorage(str(tmp_path))
+    whole = ModelRepository(Storage(str(tmp_path)), Retention(stored=9))
+    publish_many(whole, 4)
+    object.__setattr__(storage, "writes_left", removals)
+    with pytest.raises(Killed):
+        ModelRepository(storage, Retention(stored=1)).make_room("pfn")
+    whole.check("pfn")
+    for version in whole.versions("pfn"):
+        whole.onnx(whole.model("pfn", version))
+    ModelRepository(Storage(str(tmp_path)), Retention(stored=1)).make_room("pfn")
+    assert whole.numbers("pfn") == (3, 4)
+
+
+def test_a_removed_version_leaves_its_number_to_nobody(repository: ModelRepository) -> None:
+    publish_many(repository, 3)
+    set_tag(repository.storage, "pfn", "paper", 2)
+    with pytest.raises(VersionInUseError, match="version 3 of pfn is served or tried"):
+        repository.remove("pfn", 3)
+    with pytest.raises(VersionInUseError):
+        repository.remove("pfn", 2)  # still served to who names it
+    repository.rollback("pfn")
+    repository.remove("pfn", 3)
+    assert repository.versions("pfn") == (1, 2)
+    with pytest.raises(UnpublishedModelError):
+        repository.remove("pfn", 3)
+    assert publish(repository, b"another").version == 4
+    assert publish(repository, b"model 3").version == 5
+
+
+def test_tags_go_with_their_version(repository: ModelRepository) -> None:
+    publish_many(repository, 3)
+    set_tag(repository.storage, "pfn", "paper", 1)
+    repository.remove("pfn", 1)
+    assert tags_of(repository.storage, "pfn") == {}
+
+
+@pytest.mark.parametrize("damaged", ["2/model.onnx", "2/model.json", "2/README.md", "1/model.onnx", "warmup", "labels"])
+def test_every_file_that_a_server_reads_is_checked(repository: ModelRepository, damaged: str) -> None:
+    publish_many(repository, 2)
+    repository.check("pfn")
+    path = Path(repository.uri) / "pfn" / damaged
+    file = next(path.iterdir()) if path.is_dir() else path
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # one bit
+    with pytest.raises(BrokenRepositoryError, match=f"{file} is damaged or missing"):
+        repository.check("pfn")
+    file.unlink()
+    with pytest.raises(BrokenRepositoryError, match=f"{file} is damaged or missing"):
+        repository.check("pfn")
+
+
+def test_a_damaged_version_before_is_not_served_on(repository: ModelRepository) -> None:
+    publish(repository, b"one")
+    (Path(repository.uri) / "pfn/1/model.onnx").write_bytes(b"damaged")
+    publish(repository, b"two")
+    assert served_versions(repository) == (2,)
+    with pytest.raises(BrokenRepositoryError, match=r"1/model.onnx is damaged"):
+        repository.rollback("pfn")
+    assert served_versions(repository) == (2,)
+
+
+def test_a_candidate_lies_beside_the_family(repository: ModelRepository) -> None:
+    first = repository.publish(card_of("pfn", b"one"), b"one", InstanceSettings(threads=5))
+    second = repository.store(card_of("pfn", b"two"), b"two")
+    assert candidate_of(repository, "pfn") is None
+    name = lay_out_candidate(repository, second)
+    assert name == candidate_name("pfn")
+    repository.check(name)
+    assert candidate_of(repository, "pfn") == 2
+    assert repository.current("pfn") == first
+    assert served_versions(repository) == (1,)
+    assert repository.families() == ("pfn",)
+    config = repository.configuration(name)
+    assert config is not None
+    assert b'string_value: "5"' in config
+    with pytest.raises(VersionInUseError):
+        repository.remove("pfn", 2)
+    remove_candidate(repository, "pfn")
+    assert candidate_of(repository, "pfn") is None
+    assert not repository.storage.exists(version_key(name, 2, MODEL))
+
+
+@pytest.mark.parametrize("name", ["", "../pfn", "pfn.candidate", "PFN", "1", "a" * 65, "a/b"])
+def test_a_family_must_have_a_name_that_is_one(repository: ModelRepository, name: str) -> None:
+    with pytest.raises(ModelNameError):
+        repository.store(card_of(name, b"one"), b"one")

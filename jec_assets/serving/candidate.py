@@ -1,0 +1,41 @@
+"""A version that is tried beside the one that is served.
+
+Belongs here: laying it out for Triton and removing that again. Does not belong here: comparing the two (`rollout.py`).
+
+The candidate is a model of its own in Triton, `<family>.candidate`, with the number of its version: were it a version
+of the family, Triton would answer with it wherever a client names none, before anybody has looked at it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jec_assets.serving.config import Pointer
+from jec_assets.serving.layout import MODEL, candidate_name, config_key, version_key
+
+if TYPE_CHECKING:
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
+
+
+def lay_out_candidate(repository: ModelRepository, model: PublishedModel) -> str:
+    """Copy a stored version to where it is tried, run as what is served; its name in Triton. One a family."""
+    name = candidate_name(model.family)
+    remove_candidate(repository, model.family)
+    repository.storage.publish_bytes(version_key(name, model.version, MODEL), repository.onnx(model))
+    digests = {f"{model.version}/{MODEL}": model.onnx_digest}
+    repository.lay_out(name, model, Pointer(model.version, digests=digests), None)
+    return name
+
+
+def candidate_of(repository: ModelRepository, family: str) -> int | None:
+    """The version that is laid out to be tried, if there is one."""
+    pointer = repository.pointer(candidate_name(family))
+    return None if pointer is None else pointer.version
+
+
+def remove_candidate(repository: ModelRepository, family: str) -> None:
+    """Remove the copy, if there is one; the version itself stays stored."""
+    name = candidate_name(family)
+    repository.storage.remove(config_key(name))
+    repository.clear(name, set())

@@ -1,0 +1,43 @@
+"""Names that people give to versions.
+
+Belongs here: setting, removing and reading them. Does not belong here: searching by them (`catalog.py`).
+
+A tag names at most one version of a family; given to another, it moves. A version that has a tag is never removed to
+make room for later ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jec_assets.serving.layout import check_name, tags_key
+
+if TYPE_CHECKING:
+    from jec_assets.storage import Storage
+
+
+class UnknownTagError(LookupError):
+    """No version of a family has that tag."""
+
+
+def tags_of(storage: Storage, family: str) -> dict[str, int]:
+    """The family's tags and the versions that they name."""
+    key = tags_key(family)
+    if not storage.exists(key):
+        return {}
+    return {str(tag): int(version) for tag, version in storage.read_json(key).items()}
+
+
+def set_tag(storage: Storage, family: str, tag: str, version: int) -> None:
+    """Give a tag to a version, which is there; ModelNameError for what can't be a tag."""
+    tags = {**tags_of(storage, family), check_name(tag, "tag"): version}
+    storage.publish_json(tags_key(family), tags)
+
+
+def remove_tag(storage: Storage, family: str, tag: str) -> None:
+    """Take a tag away; UnknownTagError where there is none."""
+    tags = tags_of(storage, family)
+    if tag not in tags:
+        raise UnknownTagError(f"no version of {family} is tagged {tag!r}: there are {', '.join(tags) or 'no tags'}")
+    del tags[tag]
+    storage.publish_json(tags_key(family), tags)

@@ -1,0 +1,147 @@
+"""Versions of models: whole, numbered, never changed.
+
+Belongs here: writing, reading, checking and removing a version's folder. Does not belong here: which version is served
+(`repository.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jec_assets.serving.layout import MODEL, README, RECORD, ROOT, TOMBSTONE, check_name, version_key
+from jec_assets.serving.model_card import readme
+from jec_assets.serving.record import PublishedModel
+from jec_assets.storage import digest_bytes
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    from jec_assets.serving.record import ModelCard
+    from jec_assets.storage import Storage
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class BrokenRepositoryError(RuntimeError):
+    """The repository holds something that this project doesn't leave behind; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class VersionStore:
+    """The versions under a storage root. One writer at a time, any number of readers."""
+
+    storage: Storage
+
+    def families(self) -> tuple[str, ...]:
+        """Families with at least one whole version, by name."""
+        root = self.storage.base / ROOT
+        if not root.exists():
+            return ()
+        names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name.isidentifier())
+        return tuple(name for name in names if self.versions(name))
+
+    def versions(self, family: str) -> tuple[int, ...]:
+        """Whole versions of a family, rising; a folder whose model was never written is none."""
+        return tuple(number for number, files in self._folders(family).items() if _is_whole(files))
+
+    def model(self, family: str, version: int) -> PublishedModel:
+        """A version's record; BrokenRepositoryError where the version isn't whole."""
+        key, record = version_key(family, version, MODEL), version_key(family, version, RECORD)
+        if not self.storage.exists(key):
+            raise BrokenRepositoryError(f"{self.storage.uri(key)} is missing: publish the family again")
+        try:
+            return PublishedModel.from_dict(self.storage.read_json(record))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenRepositoryError(
+                f"{self.storage.uri(record)} is no model record ({error!r}): remove this version"
+            ) from error
+
+    def onnx(self, model: PublishedModel) -> bytes:
+        """The model's ONNX file; BrokenRepositoryError if its digest isn't the published one."""
+        key = version_key(model.family, model.version, MODEL)
+        data = self.storage.read_bytes(key)
+        if digest_bytes(data) != model.onnx_digest:
+            raise BrokenRepositoryError(f"{self.storage.uri(key)} is damaged: its digest is not {model.onnx_digest}")
+        return data
+
+    def digests(self, model: PublishedModel) -> dict[str, str]:
+        """Digests of a version's files by path below the family; BrokenRepositoryError if the model is damaged."""
+        digests = {MODEL: digest_bytes(self.onnx(model))}
+        for file in (RECORD, README):
+            key = version_key(model.family, model.version, file)
+            if self.storage.exists(key):
+                digests[file] = digest_bytes(self.storage.read_bytes(key))
+        return {f"{model.version}/{file}": digest for file, digest in digests.items()}
+
+    def store(self, card: ModelCard, onnx: bytes) -> PublishedModel:
+        """Keep a model as a version, which nothing serves by that.
+
+        A network that is there already as the same ONNX file keeps its number; a version that is damaged since is left
+        where it is, and the next number is used. What an interrupted attempt left is a folder without a model, whose
+        number is used again, or a whole version, which is found.
+        """
+        check_name(card.family)
+        return self._find(card, onnx) or self._write(card, onnx)
+
+    def _find(self, card: ModelCard, onnx: bytes) -> PublishedModel | None:
+        for version in reversed(self.versions(card.family)):
+            try:
+                model = self.model(card.family, version)
+                if model.card.network_digest == card.network_digest and self.onnx(model) == onnx:
+                    return model
+            except BrokenRepositoryError as error:
+                _LOGGER.warning("version %d of %s is passed over: %s", version, card.family, error)
+        return None
+
+    def _write(self, card: ModelCard, onnx: bytes) -> PublishedModel:
+        folders = self._folders(card.family)
+        taken = (number for number, files in folders.items() if _is_whole(files) or TOMBSTONE in files)
+        version = max(taken, default=0) + 1
+        published = PublishedModel(card, version, digest_bytes(onnx), datetime.now(UTC).isoformat(timespec="seconds"))
+        self.storage.publish_json(version_key(card.family, version, RECORD), published.to_dict())
+        self.storage.publish_bytes(version_key(card.family, version, README), readme(published).encode())
+        self.storage.publish_bytes(version_key(card.family, version, MODEL), onnx)
+        return published
+
+    def remove(self, family: str, version: int) -> None:
+        """Remove a version's files; its number is never used again, so that nobody gets another model by it."""
+        deleted = {"version": version, "deleted": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.storage.publish_json(version_key(family, version, TOMBSTONE), deleted)
+        for file in (MODEL, README, RECORD):
+            self.storage.remove(version_key(family, version, file))
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """All numbers that have a folder, rising: of whole versions, of deleted ones, of what was interrupted."""
+        return tuple(self._folders(name))
+
+    def clear(self, name: str, kept: set[int]) -> tuple[int, ...]:
+        """Remove the folders of all other numbers; which whole versions were removed."""
+        folders = {number: files for number, files in self._folders(name).items() if number not in kept}
+        for number, files in folders.items():
+            for file in sorted(files, key=lambda file: file != MODEL):  # without it, it is no version
+                self.storage.remove(version_key(name, number, file))
+            if self.storage.is_local:
+                Path(str(self.storage.base / ROOT / name / str(number))).rmdir()
+        return tuple(number for number, files in folders.items() if _is_whole(files))
+
+    def _folders(self, family: str) -> dict[int, set[str]]:
+        """Names of the files in each numbered folder of a family, by rising number."""
+        folder = self.storage.base / ROOT / family
+        if not folder.exists():
+            return {}
+        numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+        return {number: self._files(folder / str(number)) for number in numbers}
+
+    def _files(self, folder: UPath) -> set[str]:
+        try:
+            return {file.name for file in folder.iterdir()}
+        except FileNotFoundError:  # removed since it was listed
+            return set()
+
+
+def _is_whole(files: set[str]) -> bool:
+    return MODEL in files and TOMBSTONE not in files
