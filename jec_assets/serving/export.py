@@ -48,13 +48,18 @@ class ExportCheck:
 
 
 def export_onnx(network: JetNetwork) -> bytes:
-    """The network's `forward_padded` in evaluation mode as ONNX; any number of jets and of particle slots.
+    """The network in evaluation mode as ONNX; any number of jets and of particle slots.
 
     Normalizations are folded into the layers beside them, and jets are computed a few at a time, see `graph_chunks.py`.
-
     Inputs and outputs are those of `tensors.py`. The same weights give the same bytes. The network is left in the mode
     it was in.
     """
+    model = in_chunks(dense_graph(network), network.slots_at_once)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def dense_graph(network: JetNetwork) -> onnx.ModelProto:
+    """The network's `forward_padded` alone: it computes all jets at once, each as if it were as long as the longest."""
     import torch
     from onnxscript.optimizer import optimize
 
@@ -76,13 +81,13 @@ def export_onnx(network: JetNetwork) -> bytes:
                 external_data=False,
                 verbose=False,
             )
+            if program is None:
+                raise ExportMismatchError("torch.onnx.export gave no program")
+            model = optimize(program.model_proto, input_size_limit=FOLDED_NUMBERS, output_size_limit=FOLDED_NUMBERS)
     finally:
         network.train(was_training)
-    if program is None:
-        raise ExportMismatchError("torch.onnx.export gave no program")
-    model = optimize(program.model_proto, input_size_limit=FOLDED_NUMBERS, output_size_limit=FOLDED_NUMBERS)
     _remove_traces(model)
-    return bytes(in_chunks(model, network.slots_at_once).SerializeToString(deterministic=True))
+    return model
 
 
 def compare_with_torch(model: bytes, network: JetNetwork, jets: PackedJets) -> ExportCheck:
