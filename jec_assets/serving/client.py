@@ -1,59 +1,38 @@
 """Jets in, correction factors out: the client of a served network.
 
-Belongs here: batches, retries, checks before sending. Does not belong here: protocols (`transport.py`).
+Belongs here: what is asked for, in which batches and in which order. Does not belong here: protocols (`transport.py`),
+checks before sending (`sendable.py`), how long to wait (`patience.py`), many requests at once (`async_client.py`).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
-from tenacity import (
-    retry,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_exponential,
-    wait_random,
-)
+from tenacity import Retrying
 
+from jec_assets.serving.patience import Patience
 from jec_assets.serving.record import PublishedModel
+from jec_assets.serving.sendable import check_sendable
 from jec_assets.serving.tensors import padded_batches
-from jec_assets.serving.transport import (
-    Protocol,
-    RequestRefusedError,
-    ServedModel,
-    ServerStatistics,
-    ServerUnavailableError,
-    Transport,
-)
-from jec_assets.serving.units import check_units
+from jec_assets.serving.transport import Protocol, RequestRefusedError, ServedModel, ServerStatistics, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.patience import Deadline
     from jec_assets.serving.tensors import PaddedJets
 
-TIMEOUT = 60.0  # seconds per request; none is repeated when so much time has passed
 COUNTED_WITHIN = 10.0  # seconds
 LATEST = ""  # Triton's word for the highest version that it serves
-
-
-# Asking again changes nothing on the server: pauses of 0.1, 0.2, 0.4, 0.8 s and a little more.
-_repeated = retry(
-    retry=retry_if_exception_type(ServerUnavailableError),
-    wait=wait_exponential(multiplier=0.1) + wait_random(0, 0.1),
-    stop=stop_after_attempt(5) | stop_after_delay(TIMEOUT),
-    reraise=True,
-)
-
-
-class WrongFeaturesError(ValueError):
-    """Jets don't have the features that the served network wants."""
+PATIENCE = Patience()
+T = TypeVar("T")
 
 
 class NoQuantilesError(ValueError):
@@ -63,19 +42,20 @@ class NoQuantilesError(ValueError):
 class JetClient:
     """A connection to a server of jet networks, to be used by one thread and closed (or used as a context).
 
-    address: host:port of that protocol. Requests are repeated, with growing pauses, while the server can't be reached;
-    after five attempts ServerUnavailableError. RequestRefusedError where the server says no. The connection is kept
-    open from request to request.
+    address: host:port of that protocol. The connection is kept open from request to request. Requests are repeated
+    while the server can't be reached or is too busy; then ServerUnavailableError. DeadlineError where it doesn't answer
+    in time, which is not asked again; RequestRefusedError where it says no.
     """
 
-    def __init__(self, address: str, protocol: Protocol = "http", timeout: float = TIMEOUT) -> None:
-        self._transport = Transport.connect(address, protocol, timeout)
+    def __init__(self, address: str, protocol: Protocol = "http", patience: Patience = PATIENCE) -> None:
+        self._transport = Transport.connect(address, protocol)
+        self._patience = patience
         self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
 
     @classmethod
-    def of(cls, endpoint: Endpoint, protocol: Protocol) -> JetClient:
+    def of(cls, endpoint: Endpoint, protocol: Protocol, patience: Patience = PATIENCE) -> JetClient:
         """A client of an endpoint."""
-        return cls({"http": endpoint.http, "grpc": endpoint.grpc}[protocol], protocol)
+        return cls({"http": endpoint.http, "grpc": endpoint.grpc}[protocol], protocol, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -111,69 +91,60 @@ class JetClient:
         WrongFeaturesError if the network wants other features than `jets` has, UnitsError if they are in other units
         than GeV and radians, BatchError if a value isn't finite.
         """
-        served = self.model(family)
-        self._check_features(family, served, jets)
+        deadline = self._patience.deadline()
+        served = self._asked(lambda seconds: self._transport.model(family, seconds), deadline)
+        check_sendable(family, jets, served, self._published(family, served, deadline))
         outputs = np.empty((len(jets), served.outputs), np.float32)
         for indices, batch in padded_batches(jets):
             batch.check()
-            outputs[indices] = self.answer(family, batch, version)
+            outputs[indices] = self._answer(family, batch, version, deadline)
         return outputs
 
-    @_repeated
     def answer(self, family: str, batch: PaddedJets, version: str = LATEST) -> NDArray[np.float32]:
         """One request: predicted log(genJetPt / jetPt), and the quantiles of networks that have them.
 
         float32 (jets, 1 or 3). What is sent isn't checked here.
         """
-        return self._transport.infer(family, batch, version)
+        return self._answer(family, batch, version, self._patience.deadline())
 
-    @_repeated
     def model(self, family: str) -> ServedModel:
         """What is served under that name."""
-        return self._transport.model(family)
+        return self._asked(lambda seconds: self._transport.model(family, seconds), self._patience.deadline())
 
     def published(self, family: str) -> PublishedModel:
         """The record of the version that is served; RequestRefusedError where the server has none."""
-        model = self._published(family, self.model(family))
+        model = self._published(family, self.model(family), self._patience.deadline())
         if model is None:
             raise RequestRefusedError(
                 f"{self._transport.address}: the configuration of {family} doesn't say what is served: publish it again"
             )
         return model
 
-    def _published(self, family: str, served: ServedModel) -> PublishedModel | None:
-        """The record of what is served, asked for once; None where the server has none."""
-        if (family, served) not in self._known:
-            record = self._record(family)
-            self._known[family, served] = None if record is None else PublishedModel.from_dict(json.loads(record))
-        return self._known[family, served]
-
-    @_repeated
-    def _record(self, family: str) -> str | None:
-        return self._transport.record(family)
-
     def statistics(self, family: str, requests: int = 0) -> ServerStatistics:
         """The server's own statistics of a model, as soon as it has counted so many requests.
 
         It counts a request shortly after it has answered it. TimeoutError if it never counts so many.
         """
-        deadline = time.monotonic() + COUNTED_WITHIN
+        give_up = time.monotonic() + COUNTED_WITHIN
         while (statistics := self._statistics(family)).requests < requests:
-            if time.monotonic() > deadline:
+            if time.monotonic() > give_up:
                 raise TimeoutError(f"the server counted {statistics.requests} requests of {family}, not {requests}")
             time.sleep(0.001)
         return statistics
 
-    @_repeated
     def _statistics(self, family: str) -> ServerStatistics:
-        return self._transport.statistics(family)
+        return self._asked(lambda seconds: self._transport.statistics(family, seconds), self._patience.deadline())
 
-    def _check_features(self, family: str, served: ServedModel, jets: PackedJets) -> None:
-        wanted, given = (served.particle_features, served.jet_features), (jets.particles.shape[1], jets.jets.shape[1])
-        if wanted != given:
-            raise WrongFeaturesError(
-                f"{family} wants {wanted[0]} particle and {wanted[1]} jet features, these jets have {given[0]} and "
-                f"{given[1]}: compute the feature set that the model was trained with"
-            )
-        if model := self._published(family, served):
-            check_units(jets, model.card.jet_features)
+    def _answer(self, family: str, batch: PaddedJets, version: str, deadline: Deadline) -> NDArray[np.float32]:
+        return self._asked(lambda seconds: self._transport.infer(family, batch, version, seconds), deadline)
+
+    def _published(self, family: str, served: ServedModel, deadline: Deadline) -> PublishedModel | None:
+        """The record of what is served, asked for once; None where the server has none."""
+        if (family, served) not in self._known:
+            record = self._asked(lambda seconds: self._transport.record(family, seconds), deadline)
+            self._known[family, served] = None if record is None else PublishedModel.from_dict(json.loads(record))
+        return self._known[family, served]
+
+    def _asked(self, ask: Callable[[float], T], deadline: Deadline) -> T:
+        """What the server answers when it is asked, in so many seconds, and asked again."""
+        return Retrying(**deadline.retries())(lambda: ask(deadline.seconds()))

@@ -1,22 +1,33 @@
 """HTTP and gRPC to a Triton server, behind one face.
 
-Belongs here: tritonclient's two clients and their differences. Does not belong here: batches, retries and checks
-(`client.py`).
+Belongs here: connections, and what servers say of themselves. Does not belong here: batches, retries and checks
+(`client.py`), and how HTTP carries tensors (`wire.py`).
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Literal, Self
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from jec_assets.serving.config import RECORD_PARAMETER
 from jec_assets.serving.tensors import JETS, LOG_FACTOR, OUTPUTS, PARTICLES
+from jec_assets.serving.wire import (
+    JSON_LENGTH,
+    TRITON_TYPES,
+    InferRequest,
+    MalformedAnswerError,
+    infer_path,
+    outputs_in,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -25,7 +36,9 @@ if TYPE_CHECKING:
 
 Protocol = Literal["http", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc")
-TRANSIENT_STATUS = {"429", "503", "StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+TRANSIENT_STATUS = {"429", "502", "503", "504", "StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+OUT_OF_TIME = "StatusCode.DEADLINE_EXCEEDED"
+OK = 200
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -34,7 +47,6 @@ CHANNEL = [
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
-TRITON_TYPES = {"float32": "FP32", "int64": "INT64"}
 
 
 class RequestRefusedError(RuntimeError):
@@ -43,6 +55,10 @@ class RequestRefusedError(RuntimeError):
 
 class ServerUnavailableError(RuntimeError):
     """The server can't be reached, or is too busy, for now."""
+
+
+class DeadlineError(TimeoutError):
+    """The server had not answered when time was up."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,13 @@ class ServedModel:
     jet_features: int
     outputs: int
 
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> ServedModel:
+        """From the protocol's metadata of a model."""
+        widths = {tensor["name"]: int(tensor["shape"][-1]) for tensor in metadata["inputs"]}
+        outputs = sum(int(tensor["shape"][-1]) for tensor in metadata["outputs"])
+        return cls(tuple(sorted(map(int, metadata["versions"]))), widths[PARTICLES], widths[JETS], outputs)
+
 
 @dataclass(frozen=True)
 class ServerStatistics:
@@ -63,155 +86,211 @@ class ServerStatistics:
     queue: float
     compute: float
 
+    @classmethod
+    def of(cls, statistics: Mapping[str, Any]) -> ServerStatistics:
+        """From Triton's statistics of a model, all its versions together."""
+        models = [model["inference_stats"] for model in statistics["model_stats"]]
+        # JSON made from a protobuf leaves zeros out and writes large numbers as text.
+        requests = sum(int(model["success"].get("count", 0)) for model in models)
+        queue, compute = (
+            sum(int(model[kind].get("ns", 0)) for model in models) * 1e-9 for kind in ("queue", "compute_infer")
+        )
+        return cls(requests, queue, compute)
+
     def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
         return ServerStatistics(
             self.requests - earlier.requests, self.queue - earlier.queue, self.compute - earlier.compute
         )
 
 
-class Transport(ABC):
-    """A connection to a server. Every method raises RequestRefusedError or ServerUnavailableError."""
+def record_in(config: Mapping[str, Any]) -> str | None:
+    """The record that a model was published with, JSON, by its configuration; None where that has none."""
+    parameters = config.get("parameters", {})
+    return str(parameters[RECORD_PARAMETER]["string_value"]) if RECORD_PARAMETER in parameters else None
 
-    def __init__(self, library: ModuleType, address: str) -> None:
+
+def side_by_side(answers: Mapping[str, NDArray[Any] | None], jets: int, who: str) -> NDArray[np.float32]:
+    """Outputs in the order of `tensors.OUTPUTS`, float32 (jets, numbers per jet).
+
+    RequestRefusedError, which begins with `who`, where they have another shape.
+    """
+    given = {}
+    for name, width in OUTPUTS.items():
+        answer = answers.get(name)
+        if answer is None and name != LOG_FACTOR:
+            continue
+        if answer is None or answer.shape != (jets, width):
+            shape = None if answer is None else answer.shape
+            raise RequestRefusedError(f"{who} answered {jets} jets with {name} of shape {shape}")
+        given[name] = np.asarray(answer, np.float32)
+    return np.concatenate(list(given.values()), axis=1)
+
+
+def tensors_of(library: ModuleType, batch: PaddedJets) -> list[Any]:
+    """A batch as tritonclient's modules take it."""
+    tensors = []
+    for name, array in batch.arrays.items():
+        tensor = library.InferInput(name, list(array.shape), TRITON_TYPES[array.dtype.name])
+        tensor.set_data_from_numpy(array)
+        tensors.append(tensor)
+    return tensors
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Turns exceptions of connections and of tritonclient into the three of this module."""
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        yield
+    except InferenceServerException as error:
+        raise _failure(address, str(error.status()), error.message()) from error
+    except TimeoutError as error:
+        raise DeadlineError(f"{address}: no answer in time") from error
+    except (OSError, HTTPException, MalformedAnswerError) as error:
+        raise ServerUnavailableError(f"{address}: {error}") from error
+
+
+def _failure(address: str, status: str, message: str) -> Exception:
+    if status == OUT_OF_TIME:
+        return DeadlineError(f"{address}: no answer in time")
+    kind = ServerUnavailableError if status in TRANSIENT_STATUS else RequestRefusedError
+    return kind(f"{address}: {message}")
+
+
+class Transport(ABC):
+    """A connection to a server, made when it is first used and kept open.
+
+    seconds: that a request may take. Every method raises RequestRefusedError, ServerUnavailableError or DeadlineError.
+    """
+
+    def __init__(self, address: str) -> None:
         self.address = address
-        self._library = library
 
     @classmethod
-    def connect(cls, address: str, protocol: Protocol, timeout: float) -> Transport:
-        """A connection to host:port, made when it is first used; timeout: seconds per request."""
-        return {"http": HttpTransport, "grpc": GrpcTransport}[protocol](address, timeout)
+    def connect(cls, address: str, protocol: Protocol) -> Transport:
+        """A connection to host:port."""
+        return {"http": HttpTransport, "grpc": GrpcTransport}[protocol](address)
 
-    def infer(self, family: str, batch: PaddedJets, version: str) -> NDArray[np.float32]:
+    def infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> NDArray[np.float32]:
         """The model's outputs in the order of `tensors.OUTPUTS`, float32 (jets, numbers per jet)."""
-        with _Translated(self.address):
-            result = self._infer(family, self._tensors(batch), version)
-            answers = {name: result.as_numpy(name) for name in OUTPUTS}
-        given = {name: answer for name, answer in answers.items() if name == LOG_FACTOR or answer is not None}
-        for name, answer in given.items():
-            if np.shape(answer) != (len(batch), OUTPUTS[name]):
-                raise RequestRefusedError(
-                    f"{self.address}: {family} answered {len(batch)} jets with {name} of shape {np.shape(answer)}"
-                )
-        return np.concatenate([np.asarray(answer, np.float32) for answer in given.values()], axis=1)
+        with translated(self.address):
+            answers = self._infer(family, batch, version, seconds)
+        return side_by_side(answers, len(batch), f"{self.address}: {family}")
 
-    def model(self, family: str) -> ServedModel:
+    def model(self, family: str, seconds: float) -> ServedModel:
         """What is served under that name."""
-        with _Translated(self.address):
-            metadata = self._metadata(family)
-        widths = {tensor["name"]: int(tensor["shape"][-1]) for tensor in metadata["inputs"]}
-        outputs = sum(int(tensor["shape"][-1]) for tensor in metadata["outputs"])
-        return ServedModel(tuple(sorted(map(int, metadata["versions"]))), widths[PARTICLES], widths[JETS], outputs)
+        with translated(self.address):
+            return ServedModel.of(self._metadata(family, seconds))
 
-    def record(self, family: str) -> str | None:
+    def record(self, family: str, seconds: float) -> str | None:
         """The record that the model was published with, JSON; None where its configuration has none."""
-        with _Translated(self.address):
-            parameters = self._config(family).get("parameters", {})
-        return str(parameters[RECORD_PARAMETER]["string_value"]) if RECORD_PARAMETER in parameters else None
+        with translated(self.address):
+            return record_in(self._config(family, seconds))
 
-    def statistics(self, family: str) -> ServerStatistics:
+    def statistics(self, family: str, seconds: float) -> ServerStatistics:
         """Statistics of a model, all its versions together."""
-        with _Translated(self.address):
-            models = [model["inference_stats"] for model in self._statistics(family)["model_stats"]]
-        # JSON made from a protobuf leaves zeros out and writes large numbers as text.
-        requests = sum(int(model["success"].get("count", 0)) for model in models)
-        queue, compute = (
-            sum(int(model[kind].get("ns", 0)) for model in models) * 1e-9 for kind in ("queue", "compute_infer")
-        )
-        return ServerStatistics(requests, queue, compute)
-
-    def _tensors(self, batch: PaddedJets) -> list[Any]:
-        tensors = []
-        for name, array in batch.arrays.items():
-            tensor = self._library.InferInput(name, list(array.shape), TRITON_TYPES[array.dtype.name])
-            tensor.set_data_from_numpy(array)
-            tensors.append(tensor)
-        return tensors
+        with translated(self.address):
+            return ServerStatistics.of(self._statistics(family, seconds))
 
     @abstractmethod
     def close(self) -> None:
         """Close the connection."""
 
     @abstractmethod
-    def _infer(self, family: str, tensors: list[Any], version: str) -> Any: ...
+    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]: ...
 
     @abstractmethod
-    def _metadata(self, family: str) -> dict[str, Any]: ...
+    def _metadata(self, family: str, seconds: float) -> dict[str, Any]: ...
 
     @abstractmethod
-    def _config(self, family: str) -> dict[str, Any]: ...
+    def _config(self, family: str, seconds: float) -> dict[str, Any]: ...
 
     @abstractmethod
-    def _statistics(self, family: str) -> dict[str, Any]: ...
+    def _statistics(self, family: str, seconds: float) -> dict[str, Any]: ...
 
 
 class HttpTransport(Transport):
-    """HTTP with binary tensors, one connection kept open; to be used by the thread that made it."""
+    """HTTP with binary tensors over one connection; to be used by one thread at a time."""
 
-    def __init__(self, address: str, timeout: float) -> None:
-        import tritonclient.http
-
-        super().__init__(tritonclient.http, address)
-        self._client = tritonclient.http.InferenceServerClient(
-            address, connection_timeout=timeout, network_timeout=timeout
-        )
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._connection = HTTPConnection(address)
 
     def close(self) -> None:
         """See `Transport.close`."""
-        self._client.close()
+        self._connection.close()
 
-    def _infer(self, family: str, tensors: list[Any], version: str) -> Any:
-        return self._client.infer(family, tensors, model_version=version)
+    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]:
+        request = InferRequest.of(batch)
+        body, json_length = self._ask("POST", infer_path(family, version), seconds, request)
+        return outputs_in(body, json_length)
 
-    def _metadata(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_model_metadata(family))
+    def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
+        return self._told(f"/v2/models/{family}", seconds)
 
-    def _config(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_model_config(family))
+    def _config(self, family: str, seconds: float) -> dict[str, Any]:
+        return self._told(f"/v2/models/{family}/config", seconds)
 
-    def _statistics(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_inference_statistics(family))
+    def _statistics(self, family: str, seconds: float) -> dict[str, Any]:
+        return self._told(f"/v2/models/{family}/stats", seconds)
+
+    def _told(self, path: str, seconds: float) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._ask("GET", path, seconds)[0])
+        return told
+
+    def _ask(
+        self, method: str, path: str, seconds: float, request: InferRequest | None = None
+    ) -> tuple[bytes, str | None]:
+        connection = self._connection
+        connection.timeout = seconds
+        if connection.sock is not None:
+            connection.sock.settimeout(seconds)
+        body, headers = (request.body, request.headers) if request else (None, {})
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content, json_length = answer.read(), answer.getheader(JSON_LENGTH)
+        except BaseException:
+            connection.close()  # what comes over it later belongs to this request; the next one connects again
+            raise
+        if answer.status != OK:
+            raise _failure(self.address, str(answer.status), _reason(content))
+        return content, json_length
+
+
+def _reason(content: bytes) -> str:
+    """What Triton or a proxy says with a status that isn't 200."""
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return content.decode(errors="replace")[:200]
 
 
 class GrpcTransport(Transport):
     """gRPC over one channel."""
 
-    def __init__(self, address: str, timeout: float) -> None:
+    def __init__(self, address: str) -> None:
         import tritonclient.grpc
 
-        super().__init__(tritonclient.grpc, address)
+        super().__init__(address)
+        self._library = tritonclient.grpc
         self._client = tritonclient.grpc.InferenceServerClient(address, channel_args=CHANNEL)
-        self._timeout = timeout
 
     def close(self) -> None:
         """See `Transport.close`."""
         self._client.close()
 
-    def _infer(self, family: str, tensors: list[Any], version: str) -> Any:
-        return self._client.infer(family, tensors, model_version=version, client_timeout=self._timeout)
+    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]:
+        tensors = tensors_of(self._library, batch)
+        result = self._client.infer(family, tensors, model_version=version, client_timeout=seconds)
+        return {name: result.as_numpy(name) for name in OUTPUTS}
 
-    def _metadata(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_model_metadata(family, as_json=True, client_timeout=self._timeout))
+    def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
+        return dict(self._client.get_model_metadata(family, as_json=True, client_timeout=seconds))
 
-    def _config(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_model_config(family, as_json=True, client_timeout=self._timeout)["config"])
+    def _config(self, family: str, seconds: float) -> dict[str, Any]:
+        return dict(self._client.get_model_config(family, as_json=True, client_timeout=seconds)["config"])
 
-    def _statistics(self, family: str) -> dict[str, Any]:
-        return dict(self._client.get_inference_statistics(family, as_json=True, client_timeout=self._timeout))
-
-
-class _Translated:
-    """Turns the two clients' exceptions into the two of this module."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from tritonclient.utils import InferenceServerException
-
-        if isinstance(error, InferenceServerException) and error.status() not in TRANSIENT_STATUS:
-            raise RequestRefusedError(f"{self._address}: {error.message()}") from error
-        if isinstance(error, InferenceServerException | OSError | HTTPException):
-            raise ServerUnavailableError(f"{self._address}: {error}") from error
+    def _statistics(self, family: str, seconds: float) -> dict[str, Any]:
+        return dict(self._client.get_inference_statistics(family, as_json=True, client_timeout=seconds))

@@ -12,26 +12,43 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
 
-# Median of the absolute value: the least and the most that is possible, and how to get there.
+    Columns = Mapping[str, NDArray[np.float32]]
+
+# Median of the value or of its absolute: what is impossible, and how to get there.
 LOG_PT = (log(1.0), log(7000.0), "pT must be in GeV: half of the LHC's energy is 7,000")
 MAX_MEDIAN = {"eta": (10.0, "pseudorapidity has no unit"), "phi": (2 * np.pi, "angles must be in radians")}
+# Of particles, relative to their jet: no jet is wider than this.
+MAX_DISTANCE = 2.0
+DISTANCES = {
+    "delta_eta": "pseudorapidity has no unit",
+    "delta_phi": "angles must be in radians",
+    "delta_r": "angles must be in radians",
+}
+SHARE, MAX_SHARE = "log_relative_pt", log(10.0)  # a particle may have all of its jet's pT, and a little more
 
 
 class UnitsError(ValueError):
     """Features that are in other units than GeV and radians."""
 
 
-def check_units(jets: PackedJets, jet_features: Sequence[str]) -> None:
-    """UnitsError where jets as a whole are impossible; single odd ones are none of its business, nor is NaN."""
-    columns = {name: jets.jets[:, place] for place, name in enumerate(jet_features)}
-    if len(jets) == 0:
-        return
+def check_units(jets: PackedJets, jet_features: Sequence[str], particle_features: Sequence[str] = ()) -> None:
+    """UnitsError where jets as a whole are impossible; single odd ones are none of its business, nor is NaN.
+
+    jet_features, particle_features: names, in the order of the arrays' last axes.
+    """
+    if len(jets):
+        _check_jets({name: jets.jets[:, place] for place, name in enumerate(jet_features)})
+    if len(jets.particles):
+        _check_particles({name: jets.particles[:, place] for place, name in enumerate(particle_features)})
+
+
+def _check_jets(columns: Columns) -> None:
     if "log_pt" in columns:
         least, most, remedy = LOG_PT
         typical = float(np.median(columns["log_pt"]))
@@ -41,6 +58,16 @@ def check_units(jets: PackedJets, jet_features: Sequence[str]) -> None:
     for name, (most, remedy) in MAX_MEDIAN.items():
         if name in columns and (typical := _typical(columns[name])) > most:
             raise UnitsError(f"half of the jets have |{name}| of {typical:,.3g} or more: {remedy}")
+
+
+def _check_particles(columns: Columns) -> None:
+    if SHARE in columns and (typical := float(np.median(columns[SHARE]))) > MAX_SHARE:
+        raise UnitsError(
+            f"half of the particles have {np.exp(typical):,.3g} times the pT of their jet or more: both must be in GeV"
+        )
+    for name, remedy in DISTANCES.items():
+        if name in columns and (typical := _typical(columns[name])) > MAX_DISTANCE:
+            raise UnitsError(f"half of the particles have |{name}| of {typical:,.3g} or more from their jet: {remedy}")
 
 
 def _typical(values: NDArray[np.float32]) -> float:

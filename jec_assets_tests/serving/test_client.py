@@ -19,9 +19,10 @@ import pytest
 from jec_assets.jets.features import EXTENDED
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import free_ports
-from jec_assets.serving.client import JetClient, NoQuantilesError, WrongFeaturesError
+from jec_assets.serving.client import JetClient, NoQuantilesError
 from jec_assets.serving.endpoint import ready
 from jec_assets.serving.runtime import JetSession, inference_session
+from jec_assets.serving.sendable import WrongFeaturesError
 from jec_assets.serving.tensors import BatchError, PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.units import UnitsError

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jec_assets.jets.packed import PackedJets
-from jec_assets.serving.tensors import BatchError, PaddedJets, batches_by_length, concatenate, padded_batches
+from jec_assets.serving.tensors import (
+    SLOT_STEP,
+    BatchError,
+    PaddedJets,
+    batches_by_length,
+    concatenate,
+    padded_batches,
+)
 
 
 @given(
@@ -86,3 +93,16 @@ def test_shapes_that_disagree_are_refused(change: dict[str, np.ndarray], field: 
     batch = PaddedJets(np.zeros((2, 3, 4), np.float32), np.ones((2, 1), np.int64), np.zeros((2, 5), np.float32))
     with pytest.raises(BatchError, match=f"^{field}: "):
         replace(batch, **change).check()
+
+
+def test_slots_in_steps_change_nothing_but_their_number(jets: PackedJets) -> None:
+    batch = PaddedJets.of(jets.slice(0, 9))
+    stepped = batch.in_steps()
+    slots = batch.particles.shape[1]
+    assert stepped.particles.shape[1] % SLOT_STEP == 0
+    assert 0 <= stepped.particles.shape[1] - slots < SLOT_STEP
+    np.testing.assert_array_equal(stepped.particles[:, :slots], batch.particles)
+    assert not stepped.particles[:, slots:].any()
+    stepped.check()
+    few = [batch for _, batch in padded_batches(jets.slice(0, 5))]
+    assert [each.particles.shape[1] % SLOT_STEP for each in few] == [0] * len(few)

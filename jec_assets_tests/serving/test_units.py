@@ -36,3 +36,20 @@ def test_possible_jets_and_single_odd_ones_pass() -> None:
     odd.jets[1, 3] = np.nan
     check_units(odd, NAMES)
     check_units(jets(pt=1e6), ("girth", "area", "rho", "mass"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("log_relative_pt", 6.0, "403 times the pT of their jet or more: both must be in GeV"),
+        ("delta_phi", -12.0, r"\|delta_phi\| of 12 or more from their jet: angles must be in radians"),
+        ("delta_r", 12.0, "angles must be in radians"),
+    ],
+)
+def test_other_units_of_particles_are_told(name: str, value: float, said: str) -> None:
+    particles = np.tile(np.float32([-1, 0.1]), (5, 1))
+    possible = PackedJets(particles, np.arange(6), jets().jets)
+    check_units(possible, NAMES, (name, "delta_eta"))
+    possible.particles[:3, 0] = value
+    with pytest.raises(UnitsError, match=said):
+        check_units(possible, NAMES, (name, "delta_eta"))

@@ -1,0 +1,94 @@
+"""Inference requests and answers as HTTP carries them.
+
+Belongs here: the KServe protocol's JSON and Triton's extension by which tensors follow it as they lie in memory
+(https://github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md). Does not belong here:
+connections (`transport.py`).
+
+A request of a thousand jets is megabytes: they go to the socket from where they are, copied nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jec_assets.serving.tensors import OUTPUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from jec_assets.serving.tensors import PaddedJets
+
+JSON_LENGTH = "Inference-Header-Content-Length"
+TRITON_TYPES = {"float32": "FP32", "int64": "INT64"}
+LITTLE_ENDIAN = {"FP32": np.dtype("<f4")}  # what networks answer
+SMALL = 1 << 16  # bytes: less than this is copied sooner than sent in parts
+
+
+class MalformedAnswerError(ValueError):
+    """Bytes that are no answer of the protocol."""
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A request's headers, and its body in parts that are sent one after the other."""
+
+    headers: Mapping[str, str]
+    body: tuple[bytes | memoryview, ...]
+
+    @classmethod
+    def of(cls, batch: PaddedJets) -> InferRequest:
+        """A request for all outputs of these jets; it shares their memory where there is much of it."""
+        described = json.dumps(
+            {
+                "inputs": [
+                    {
+                        "name": name,
+                        "shape": array.shape,
+                        "datatype": TRITON_TYPES[array.dtype.name],
+                        "parameters": {"binary_data_size": array.nbytes},
+                    }
+                    for name, array in batch.arrays.items()
+                ],
+                "parameters": {"binary_data_output": True},
+            }
+        ).encode()
+        parts: list[bytes | memoryview] = [described, *map(_memory, batch.arrays.values())]
+        length = sum(map(len, parts))
+        headers = {
+            JSON_LENGTH: str(len(described)),
+            "Content-Length": str(length),
+            "Content-Type": "application/octet-stream",
+        }
+        return cls(headers, (b"".join(parts),) if length < SMALL else tuple(parts))
+
+
+def infer_path(family: str, version: str) -> str:
+    """Where requests to a version of a model go; the server chooses the version where that is empty."""
+    return f"/v2/models/{family}{f'/versions/{version}' if version else ''}/infer"
+
+
+def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.float32]]:
+    """An answer's tensors by name; json_length: its header of that name. MalformedAnswerError if it is none."""
+    try:
+        end = len(body) if json_length is None else int(json_length)
+        found: dict[str, NDArray[np.float32]] = {}
+        start = end
+        for output in json.loads(body[:end])["outputs"]:
+            size = int(output["parameters"]["binary_data_size"])
+            values = np.frombuffer(body[start : start + size], dtype=LITTLE_ENDIAN[output["datatype"]])
+            found[str(output["name"])] = values.reshape(output["shape"])
+            start += size
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedAnswerError(f"no answer of the KServe protocol: {body[:200]!r}") from error
+    return {name: found[name] for name in OUTPUTS if name in found}
+
+
+def _memory(array: NDArray[np.generic]) -> memoryview:
+    """An array's bytes, uncopied where they lie in order."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
