@@ -31,9 +31,9 @@ OUTPUTS = {LOG_FACTOR: 1, LOG_FACTOR_QUANTILES: 2}
 
 MAX_JETS = 1024  # per request
 MAX_SLOTS = 1 << 17  # particle slots per request: a few MB
-# Servers put requests together only where they have the same number of slots: small ones have one of few numbers. What
-# that pads is sent and not computed, graphs leave it out.
-FEW_JETS, SLOT_STEP = 64, 32
+# Triton puts requests together as they come, and only where they have the same number of slots: small ones have one of
+# very few numbers. What that pads is sent and not computed, graphs leave it out.
+FEW_JETS, SLOT_STEP = 16, 128
 
 
 class BatchError(ValueError):

@@ -1,0 +1,113 @@
+"""Connections that cost the machine little, for whoever keeps a hundred of them busy.
+
+Belongs here: one prepared request after the other over HTTP, and whether the answer is right. Does not belong here: how
+many come when (`load.py`), and clients for people (`client.py`): nothing is repeated here, and no time ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from jec_assets.serving.tensors import LOG_FACTOR, PaddedJets
+from jec_assets.serving.wire import JSON_LENGTH, InferRequest, MalformedAnswerError, infer_path, outputs_in
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.runtime import JetSession
+
+TOLERANCE = 1e-5  # of predictions: which jets are computed together moves the last digits
+END_OF_HEAD = b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """A request as it goes over the wire, and the prediction that must come back, float32 (jets, 1)."""
+
+    message: bytes
+    expected: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, family: str, batch: PaddedJets, session: JetSession) -> LoadRequest:
+        """A request for these jets; session: the same model in this process."""
+        request = InferRequest.of(batch)
+        head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "load", **request.headers}.items())
+        message = f"POST {infer_path(family, '')} HTTP/1.1\r\n{head}\r\n".encode() + b"".join(request.body)
+        return cls(message, session.log_factors(batch))
+
+    def is_answered_by(self, status: int, body: bytes, json_length: str | None) -> bool:
+        """Whether that is the right answer."""
+        if status != 200:
+            return False
+        try:
+            answer = outputs_in(body, json_length)[LOG_FACTOR]
+        except (MalformedAnswerError, KeyError):
+            return False
+        return answer.shape == self.expected.shape and bool(np.abs(answer - self.expected).max() <= TOLERANCE)
+
+
+def single_jets(family: str, jets: PackedJets, session: JetSession, number: int, seed: int) -> list[LoadRequest]:
+    """Requests for one random jet each."""
+    chosen = np.random.default_rng(seed).integers(len(jets), size=number)
+    batches = [PaddedJets.of(jets.take(np.array([jet]))).in_steps() for jet in chosen]
+    return [LoadRequest.of(family, batch, session) for batch in batches]
+
+
+class LoadConnection(asyncio.Protocol):
+    """One connection; `ask` waits for the answer before the next request may be sent."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._asked: tuple[LoadRequest, asyncio.Future[bool]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._settle(False)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        self._received += data
+        end = self._received.find(END_OF_HEAD)
+        if end < 0 or self._asked is None:
+            return
+        status, headers = _head(bytes(self._received[:end]))
+        start = end + len(END_OF_HEAD)
+        stop = start + int(headers.get("content-length", 0))
+        if len(self._received) >= stop:
+            body = bytes(self._received[start:stop])
+            del self._received[:stop]
+            self._settle(self._asked[0].is_answered_by(status, body, headers.get(JSON_LENGTH.lower())))
+
+    async def ask(self, request: LoadRequest) -> bool:
+        """Whether the right answer came; False at once where the connection is lost."""
+        if self._transport.is_closing():
+            return False
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked = request, answered
+        self._transport.write(request.message)
+        return await answered
+
+    def close(self) -> None:
+        """Close it."""
+        self._transport.close()
+
+    def _settle(self, right: bool) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked[1].done():
+            asked[1].set_result(right)
+
+
+def _head(head: bytes) -> tuple[int, dict[str, str]]:
+    """Status and headers, by their lower-case names."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
+    return int(first.split(" ", 2)[1]), headers
