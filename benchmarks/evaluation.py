@@ -22,11 +22,11 @@ import polars as pl
 from jec_assets.evaluation.bins import ALL_FLAVORS, FLAVORS, REGIONS, of_flavor
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.flavor import flavor_dependence
 from jec_assets.evaluation.loss import compare_losses
-from jec_assets.evaluation.resolution import BINS, INTERVALS, PUBLISHED_INTERVALS, resolution
-from jec_assets.evaluation.response import median_response
-from jec_assets.evaluation.shrinkage import corrected_resolution
+from jec_assets.evaluation.response.flavor import flavor_dependence
+from jec_assets.evaluation.response.resolution import BINS, INTERVALS, PUBLISHED_INTERVALS, resolution
+from jec_assets.evaluation.response.shrinkage import corrected_resolution
+from jec_assets.evaluation.responses import median_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ from jec_assets.evaluation.calibrate import (
     table_asset,
 )
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.residual import derive_residuals
-from jec_assets.evaluation.residual_export import residuals_json
+from jec_assets.evaluation.response.residual import derive_residuals
+from jec_assets.evaluation.response.residual_export import residuals_json
 from jec_assets.jets.dataset import load_split
 from jec_assets.jets.splits import SplitName
 from jec_assets.settings import Settings

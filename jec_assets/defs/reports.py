@@ -16,12 +16,12 @@ from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.alternative import load_alternative
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrate import load_calibrated
-from jec_assets.evaluation.complexity import complexity
-from jec_assets.evaluation.distributions import Sample
-from jec_assets.evaluation.footprint import footprint
+from jec_assets.evaluation.jets.distributions import Sample
 from jec_assets.evaluation.loss import jet_losses
-from jec_assets.evaluation.throughput import kept_throughputs
-from jec_assets.evaluation.trials import candidates, evaluate_trials
+from jec_assets.evaluation.networks.complexity import complexity
+from jec_assets.evaluation.networks.footprint import footprint
+from jec_assets.evaluation.networks.throughput import kept_throughputs
+from jec_assets.evaluation.networks.trials import candidates, evaluate_trials
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.splits import SHARES
 from jec_assets.jets.standard_correction import load_standard_correction

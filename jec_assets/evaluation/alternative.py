@@ -1,7 +1,7 @@
 """The table of calibrated jets of another generator, beside that of the test jets.
 
 Belongs here: reading it, and what it is made of. Does not belong here: making it, which is `calibrate.py`'s work in the
-storage of the alternative jets, and comparing it (`generator.py`).
+storage of the alternative jets, and comparing it (`response/generator.py`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.response import response
+from jec_assets.evaluation.responses import response
 
 if TYPE_CHECKING:
     import polars as pl

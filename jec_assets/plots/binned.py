@@ -11,7 +11,7 @@ from math import isinf, sqrt
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import UNBIASED_GEN_PT
-from jec_assets.evaluation.response_curves import MIN_JETS
+from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.style import ENERGY, GREY, appearance, draw_numbers, readable_log_axis
 
 if TYPE_CHECKING:

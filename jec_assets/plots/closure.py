@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.calibrated_jets import STANDARD
-from jec_assets.evaluation.closure import TOLERANCE, Binned, Closure
+from jec_assets.evaluation.response.closure import TOLERANCE, Binned, Closure
 from jec_assets.plots.binned import (
     draw_in_bins,
     frame_bins,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.bins import UNBIASED_GEN_PT
-from jec_assets.evaluation.response_curves import MIN_JETS
+from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.style import (
     COLORS,
     INK,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jec_assets.correction import StandardCorrection
-    from jec_assets.evaluation.standard_correction import Correction, CorrectionResult, Quantity, View
+    from jec_assets.evaluation.response.standard_correction import Correction, CorrectionResult, Quantity, View
 
 APPEARANCES: Mapping[Correction, Appearance] = {
     "file": Appearance("In the files", INK, "o"),

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from hist import Hist
     from matplotlib.figure import Figure
 
-    from jec_assets.evaluation.dataset import TargetSummary
+    from jec_assets.evaluation.jets.dataset import TargetSummary
 
 
 def gen_kinematics(histogram: Hist[Any]) -> Figure:
-    """Heat map of jets in (pT_gen, |eta_gen|), from `evaluation.dataset`; bins without jets stay blank."""
+    """Heat map of jets in (pT_gen, |eta_gen|), from `evaluation.jets.dataset`; bins without jets stay blank."""
     from matplotlib.colors import LogNorm
 
     counts = histogram.values()
@@ -39,7 +39,7 @@ def gen_kinematics(histogram: Hist[Any]) -> Figure:
 
 
 def target_distribution(histogram: Hist[Any], summary: TargetSummary) -> Figure:
-    """Distribution of the target with its median and quartiles, from `evaluation.dataset`."""
+    """Distribution of the target with its median and quartiles, from `evaluation.jets.dataset`."""
     import mplhep
 
     with cms_style():

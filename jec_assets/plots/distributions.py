@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jec_assets.evaluation.distributions import Distribution
+    from jec_assets.evaluation.jets.distributions import Distribution
 
 PANELS = 8  # at most, a figure: one page of paper
 ACROSS = 2

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jec_assets.evaluation.bins import Interval
-    from jec_assets.evaluation.flavor import FlavorDependence
+    from jec_assets.evaluation.response.flavor import FlavorDependence
 
 PANEL_HEIGHT = 2.0  # inches
 SPACING = 0.16  # between the corrections of one flavor, in units of the distance between flavors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.generator import LIGHT_MINUS_GLUON, QUANTITIES
 from jec_assets.evaluation.number import Number
+from jec_assets.evaluation.response.generator import LIGHT_MINUS_GLUON, QUANTITIES
 from jec_assets.plots.style import (
     GREY,
     INK,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jec_assets.evaluation.bins import Interval
-    from jec_assets.evaluation.generator import GeneratorShifts
+    from jec_assets.evaluation.response.generator import GeneratorShifts
 
 PANEL_HEIGHT = 2.0  # inches
 SPACING = 0.16  # between the corrections of one quantity, in units of the distance between quantities

@@ -8,7 +8,7 @@ import numpy as np
 
 from jec_assets.evaluation.bins import REGIONS
 from jec_assets.evaluation.grouping import ALL_FLAVORS
-from jec_assets.evaluation.jet_resolution import NOMINAL, PULL_EDGES
+from jec_assets.evaluation.response.jet_resolution import NOMINAL, PULL_EDGES
 from jec_assets.plots.binned import draw_in_bins, frame_bins, in_percent, label_grid, sparse_log_axis
 from jec_assets.plots.style import (
     INK,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jec_assets.evaluation.bins import Interval
-    from jec_assets.evaluation.jet_resolution import Coverage, Pulls, ResolutionClass
+    from jec_assets.evaluation.response.jet_resolution import Coverage, Pulls, ResolutionClass
 
 PANEL = 3.0  # inches: height of a panel of two side by side
 PULL = r"($\log(p_\mathrm{T,gen} / p_\mathrm{T,reco})$ $-$ prediction) / predicted resolution"

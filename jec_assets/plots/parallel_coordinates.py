@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from jec_assets.evaluation.search import EvaluatedTrial
+    from jec_assets.evaluation.networks.search import EvaluatedTrial
 
 HIGHEST_COLORED = 0.9  # quantile of the losses: beyond it all share a color, so that one that diverged fades no other
 SPREAD = 0.4  # of the distance of levels

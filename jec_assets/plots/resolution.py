@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jec_assets.evaluation.bins import Interval
-    from jec_assets.evaluation.resolution import Resolution
+    from jec_assets.evaluation.response.resolution import Resolution
 
 MIN_JETS_PER_POINT = 50  # below, the quartiles' errors would set the scale of the whole figure; tables show these bins
 

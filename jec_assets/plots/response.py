@@ -8,7 +8,7 @@ import numpy as np
 
 from jec_assets.evaluation.bins import FLAVORS, UNBIASED_GEN_PT
 from jec_assets.evaluation.grouping import ALL_FLAVORS
-from jec_assets.evaluation.response_curves import MIN_JETS
+from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.binned import (
     draw_in_bins,
     frame_bins,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
-    from jec_assets.evaluation.response_curves import MedianResponse, Quantity, ResponseMap
+    from jec_assets.evaluation.response.response_curves import MedianResponse, Quantity, ResponseMap
 
 QUANTITIES: dict[Quantity, str] = {
     "gen_pt": r"$p_\mathrm{T,gen}$ [GeV]",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from jec_assets.evaluation.search import EvaluatedTrial
+    from jec_assets.evaluation.networks.search import EvaluatedTrial
 
 LOG_FROM_RATIO = 3.0  # losses that differ by more are drawn on a logarithmic axis
 

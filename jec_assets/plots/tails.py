@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import UNBIASED_GEN_PT
-from jec_assets.evaluation.response_curves import MIN_JETS
-from jec_assets.evaluation.tails import GAUSSIAN_SHARE, HIGHEST, LOWEST, Tails
+from jec_assets.evaluation.response.response_curves import MIN_JETS
+from jec_assets.evaluation.response.tails import GAUSSIAN_SHARE, HIGHEST, LOWEST, Tails
 from jec_assets.plots.binned import draw_in_bins, frame_bins, in_percent, shade_biased
 from jec_assets.plots.style import (
     INK,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jec_assets.evaluation.bins import UNBIASED_GEN_PT
-from jec_assets.evaluation.closure import STANDARD_DEVIATIONS, TOLERANCE, Binned
-from jec_assets.evaluation.response_curves import MIN_JETS
+from jec_assets.evaluation.response.closure import STANDARD_DEVIATIONS, TOLERANCE, Binned
+from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.closure import closure_panels
 from jec_assets.reports.report import NOTHING, JsonValue, ReportFigure, Table, nested
 from jec_assets.reports.text import PERCENT, count_text, interval_text, number_text, percent_text, title
 
 if TYPE_CHECKING:
-    from jec_assets.evaluation.closure import Closure, ClosureVerdict
-    from jec_assets.evaluation.closure_study import ClosureSide, ClosureStudy
+    from jec_assets.evaluation.response.closure import Closure, ClosureVerdict
+    from jec_assets.evaluation.response.closure_study import ClosureSide, ClosureStudy
     from jec_assets.reports.report import Report
 
 BINS: dict[Binned, str] = {"reconstructed": "pT,cal and |η|", "generated": "pT,gen and |η,gen|"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.complexity import PUBLISHED_PARTICLES
+from jec_assets.evaluation.networks.complexity import PUBLISHED_PARTICLES
 from jec_assets.reports import published
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportError, Table
 from jec_assets.reports.text import count_text, title
@@ -13,7 +13,7 @@ from jec_assets.reports.text import count_text, title
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jec_assets.evaluation.complexity import Complexity
+    from jec_assets.evaluation.networks.complexity import Complexity
 
 MEGABYTE = 1e6
 MEASURED_DIGITS = 2  # more would not come out again

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import REGIONS, UNBIASED_GEN_PT
-from jec_assets.evaluation.response_curves import MIN_JETS
-from jec_assets.evaluation.standard_correction import (
+from jec_assets.evaluation.response.response_curves import MIN_JETS
+from jec_assets.evaluation.response.standard_correction import (
     CURVES,
     REGIONS_VIEW,
     CorrectedJets,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from jec_assets.evaluation.dataset import (
+from jec_assets.evaluation.jets.dataset import (
     COUNTED_INTERVALS,
     FLAVOR_NAMES,
     counts,
@@ -16,8 +16,8 @@ from jec_assets.evaluation.dataset import (
     target_histogram,
     target_summary,
 )
-from jec_assets.evaluation.distributions import feature_distributions, pileup_distributions
-from jec_assets.evaluation.drift import FALSE_ALARMS, drift
+from jec_assets.evaluation.jets.distributions import feature_distributions, pileup_distributions
+from jec_assets.evaluation.jets.drift import FALSE_ALARMS, drift
 from jec_assets.plots.dataset import gen_kinematics, target_distribution
 from jec_assets.plots.distributions import in_figures, small_multiples
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested
@@ -26,9 +26,9 @@ from jec_assets.reports.text import count_text, interval_text, listing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jec_assets.evaluation.dataset import OutsideRange, TargetSummary
-    from jec_assets.evaluation.distributions import Distribution, FeatureDistributions, Sample
-    from jec_assets.evaluation.drift import ColumnDrift
+    from jec_assets.evaluation.jets.dataset import OutsideRange, TargetSummary
+    from jec_assets.evaluation.jets.distributions import Distribution, FeatureDistributions, Sample
+    from jec_assets.evaluation.jets.drift import ColumnDrift
     from jec_assets.jets.dataset import SplitJets
 
 INTERVAL_TEXTS = {interval.name: interval_text(interval) for interval in COUNTED_INTERVALS}

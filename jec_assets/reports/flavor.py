@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS, Interval
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.flavor import MIN_JETS_PER_FLAVOR, FlavorDependence, flavor_dependence
-from jec_assets.evaluation.noise_floor import SHUFFLES
+from jec_assets.evaluation.response.flavor import MIN_JETS_PER_FLAVOR, FlavorDependence, flavor_dependence
+from jec_assets.evaluation.response.noise_floor import SHUFFLES
 from jec_assets.plots.flavor import flavor_response
 from jec_assets.reports import published
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS, Interval
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.generator import LIGHT_MINUS_GLUON, QUANTITIES, GeneratorShifts, Shift, generator_shifts
+from jec_assets.evaluation.response.generator import (
+    LIGHT_MINUS_GLUON,
+    QUANTITIES,
+    GeneratorShifts,
+    Shift,
+    generator_shifts,
+)
 from jec_assets.plots.generator import generator_shift
 from jec_assets.plots.style import minus
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jec_assets.evaluation.bins import FLAVORS
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.grouping import ALL_FLAVORS
-from jec_assets.evaluation.jet_resolution import (
+from jec_assets.evaluation.response.jet_resolution import (
     NOMINAL,
     Coverage,
     Pulls,
@@ -16,7 +16,7 @@ from jec_assets.evaluation.jet_resolution import (
     pulls,
     resolution_classes,
 )
-from jec_assets.evaluation.response_curves import MIN_JETS
+from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
 from jec_assets.reports.text import PERCENT, count_text, interval_text, number_text, title

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import FLAVORS, INCLUSIVE, REGIONS, UNBIASED_GEN_PT, UNBIASED_INCLUSIVE, Interval
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.resolution import BINS, PUBLISHED_INTERVALS, Resolution, resolution
-from jec_assets.evaluation.shrinkage import CorrectedResolution, corrected_resolution
+from jec_assets.evaluation.response.resolution import BINS, PUBLISHED_INTERVALS, Resolution, resolution
+from jec_assets.evaluation.response.shrinkage import CorrectedResolution, corrected_resolution
 from jec_assets.plots.resolution import MIN_JETS_PER_POINT, flavor_resolution, resolution_curves
 from jec_assets.reports import published
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportFigure, Table, nested

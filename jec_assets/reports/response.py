@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS, UNBIASED_GEN_PT
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.closure_study import study_closure
 from jec_assets.evaluation.grouping import ALL_FLAVORS
-from jec_assets.evaluation.response_curves import EDGES, GEN_PT_EDGES, MIN_JETS, median_responses, response_maps
-from jec_assets.evaluation.tails import GAUSSIAN_SHARE, HIGHEST, LOWEST, WIDTHS, tails
+from jec_assets.evaluation.response.closure_study import study_closure
+from jec_assets.evaluation.response.response_curves import (
+    EDGES,
+    GEN_PT_EDGES,
+    MIN_JETS,
+    median_responses,
+    response_maps,
+)
+from jec_assets.evaluation.response.tails import GAUSSIAN_SHARE, HIGHEST, LOWEST, WIDTHS, tails
 from jec_assets.plots import response as figures
 from jec_assets.plots.tails import tail_shares
 from jec_assets.reports.closure import closure_figures, closure_numbers, closure_summary, closure_tables
@@ -23,8 +29,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from jec_assets.evaluation.bootstrap import Resampling
-    from jec_assets.evaluation.response_curves import MedianResponse, Quantity, ResponseMap
-    from jec_assets.evaluation.tails import Tails
+    from jec_assets.evaluation.response.response_curves import MedianResponse, Quantity, ResponseMap
+    from jec_assets.evaluation.response.tails import Tails
 
 AGAINST: dict[Quantity, str] = {
     "gen_pt": "pT,gen",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.search import RankedTrial, SearchSummary, summarize_search
+from jec_assets.evaluation.networks.search import RankedTrial, SearchSummary, summarize_search
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets.plots.style import minus
@@ -15,7 +15,7 @@ from jec_assets.reports.text import PERCENT, listing, number_text, percent_text,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jec_assets.evaluation.search import EvaluatedTrial
+    from jec_assets.evaluation.networks.search import EvaluatedTrial
 
 
 def search_report(trials: Mapping[str, Sequence[EvaluatedTrial]], standard_loss: float, seed: int = 1) -> Report:

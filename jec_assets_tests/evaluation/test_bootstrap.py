@@ -16,7 +16,7 @@ from jec_assets.evaluation.bootstrap import (
     quotient,
 )
 from jec_assets.evaluation.number import Number
-from jec_assets.evaluation.response import median_response
+from jec_assets.evaluation.responses import median_response
 
 VALUES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3))
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from jec_assets.evaluation.calibrated_jets import CalibratedJets, CalibratedJetsError
-from jec_assets.evaluation.response import response
+from jec_assets.evaluation.responses import response
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 

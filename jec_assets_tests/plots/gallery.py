@@ -20,16 +20,16 @@ from jec_assets.evaluation.baselines import CONSTANT, KINEMATICS
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
-from jec_assets.evaluation.dataset import gen_kinematics_histogram, target_histogram, target_summary
-from jec_assets.evaluation.distributions import Sample, feature_distributions
-from jec_assets.evaluation.generator import generator_shifts
-from jec_assets.evaluation.jet_resolution import coverages, pulls, resolution_classes
+from jec_assets.evaluation.jets.dataset import gen_kinematics_histogram, target_histogram, target_summary
+from jec_assets.evaluation.jets.distributions import Sample, feature_distributions
 from jec_assets.evaluation.loss import compare_losses
-from jec_assets.evaluation.resolution import BINS, resolution
-from jec_assets.evaluation.response_curves import GEN_PT_EDGES, median_responses
-from jec_assets.evaluation.response_curves import response_maps as maps_of
-from jec_assets.evaluation.standard_correction import CURVES
-from jec_assets.evaluation.tails import tails
+from jec_assets.evaluation.response.generator import generator_shifts
+from jec_assets.evaluation.response.jet_resolution import coverages, pulls, resolution_classes
+from jec_assets.evaluation.response.resolution import BINS, resolution
+from jec_assets.evaluation.response.response_curves import GEN_PT_EDGES, median_responses
+from jec_assets.evaluation.response.response_curves import response_maps as maps_of
+from jec_assets.evaluation.response.standard_correction import CURVES
+from jec_assets.evaluation.response.tails import tails
 from jec_assets.plots.closure import closure_panels
 from jec_assets.plots.correction import closure_curves, offset_slopes, response_factors
 from jec_assets.plots.dataset import gen_kinematics, target_distribution

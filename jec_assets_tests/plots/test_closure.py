@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.closure import ABS_ETA_EDGES, Binned, Closure, closure
+from jec_assets.evaluation.response.closure import ABS_ETA_EDGES, Binned, Closure, closure
 from jec_assets.plots.closure import closure_panels
 from jec_assets_tests.evaluation.regressions import perfect_regression, some
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts

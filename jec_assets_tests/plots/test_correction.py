@@ -7,8 +7,8 @@ import pytest
 from jec_assets.correction import StandardCorrection
 from jec_assets.correction.standard import ResponseCurve
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.response_curves import MIN_JETS
-from jec_assets.evaluation.standard_correction import (
+from jec_assets.evaluation.response.response_curves import MIN_JETS
+from jec_assets.evaluation.response.standard_correction import (
     CURVES,
     CorrectedJets,
     CorrectionResult,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.evaluation.dataset import gen_kinematics_histogram, target_histogram, target_summary
+from jec_assets.evaluation.jets.dataset import gen_kinematics_histogram, target_histogram, target_summary
 from jec_assets.plots.dataset import gen_kinematics, target_distribution
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, texts

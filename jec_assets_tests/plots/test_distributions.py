@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jec_assets.evaluation.distributions import Sample, distribution, feature_distributions
+from jec_assets.evaluation.jets.distributions import Sample, distribution, feature_distributions
 from jec_assets.plots.distributions import PANELS, in_figures, small_multiples
 from jec_assets_tests.evaluation.synthetic_split import split_jets
 from jec_assets_tests.plots.figures import check_layout, legend, texts

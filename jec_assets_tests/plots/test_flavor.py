@@ -5,7 +5,7 @@ import pytest
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, INCLUSIVE, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.flavor import FlavorDependence, flavor_dependence
+from jec_assets.evaluation.response.flavor import FlavorDependence, flavor_dependence
 from jec_assets.plots.flavor import flavor_response
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts

@@ -6,7 +6,7 @@ import pytest
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.generator import QUANTITIES, GeneratorShifts, generator_shifts
+from jec_assets.evaluation.response.generator import QUANTITIES, GeneratorShifts, generator_shifts
 from jec_assets.plots.generator import generator_shift
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts

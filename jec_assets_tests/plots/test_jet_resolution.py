@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.jet_resolution import coverages, pulls, resolution_classes
+from jec_assets.evaluation.response.jet_resolution import coverages, pulls, resolution_classes
 from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets_tests.evaluation.regressions import perfect_regression, some
 from jec_assets_tests.plots.figures import check_layout, legend, points

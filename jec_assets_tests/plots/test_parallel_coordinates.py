@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.evaluation.search import EvaluatedTrial
+from jec_assets.evaluation.networks.search import EvaluatedTrial
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
 from jec_assets_tests.plots.figures import check_layout, legend, texts
 

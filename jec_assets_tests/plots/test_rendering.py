@@ -5,7 +5,7 @@ from xml.parsers import expat
 import matplotlib.pyplot as plt
 import pytest
 
-from jec_assets.evaluation.dataset import gen_kinematics_histogram
+from jec_assets.evaluation.jets.dataset import gen_kinematics_histogram
 from jec_assets.plots.dataset import gen_kinematics
 from jec_assets.plots.rendering import png_bytes, svg_bytes
 from jec_assets.plots.style import INK

@@ -5,7 +5,7 @@ import pytest
 from jec_assets.evaluation.bins import FLAVORS, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.resolution import BINS, Resolution, resolution
+from jec_assets.evaluation.response.resolution import BINS, Resolution, resolution
 from jec_assets.plots.resolution import MIN_JETS_PER_POINT, flavor_resolution, resolution_curves
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts

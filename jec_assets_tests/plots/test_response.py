@@ -6,8 +6,8 @@ import pytest
 from jec_assets.evaluation.bins import FLAVORS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.response_curves import EDGES, MedianResponse, Quantity, median_responses
-from jec_assets.evaluation.response_curves import response_maps as maps_of
+from jec_assets.evaluation.response.response_curves import EDGES, MedianResponse, Quantity, median_responses
+from jec_assets.evaluation.response.response_curves import response_maps as maps_of
 from jec_assets.plots.response import response_curves, response_maps, response_per_flavor
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points, texts

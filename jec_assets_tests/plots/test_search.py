@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.evaluation.search import EvaluatedTrial
+from jec_assets.evaluation.networks.search import EvaluatedTrial
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets.training.result import EpochFigures
 from jec_assets_tests.plots.figures import check_layout, legend

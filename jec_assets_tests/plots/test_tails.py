@@ -5,8 +5,8 @@ import pytest
 from jec_assets.evaluation.bins import REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.response_curves import GEN_PT_EDGES
-from jec_assets.evaluation.tails import Tails, tails
+from jec_assets.evaluation.response.response_curves import GEN_PT_EDGES
+from jec_assets.evaluation.response.tails import Tails, tails
 from jec_assets.plots.tails import tail_shares
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.plots.figures import check_layout, legend, points

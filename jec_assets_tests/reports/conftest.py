@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.evaluation.bootstrap import Resampling
-from jec_assets.evaluation.complexity import Complexity
-from jec_assets.evaluation.distributions import Sample
-from jec_assets.evaluation.search import EvaluatedTrial
+from jec_assets.evaluation.jets.distributions import Sample
+from jec_assets.evaluation.networks.complexity import Complexity
+from jec_assets.evaluation.networks.search import EvaluatedTrial
 from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report

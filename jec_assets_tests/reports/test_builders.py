@@ -8,8 +8,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from jec_assets.evaluation.distributions import Sample
-from jec_assets.evaluation.search import NoTrialsError
+from jec_assets.evaluation.jets.distributions import Sample
+from jec_assets.evaluation.networks.search import NoTrialsError
 from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS
-from jec_assets.evaluation.dataset import BELOW_INTERVALS
+from jec_assets.evaluation.jets.dataset import BELOW_INTERVALS
 from jec_assets.evaluation.number import Number
 from jec_assets.reports.text import interval_text, listing, number_text, percent_text, value_text
 
