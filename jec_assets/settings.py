@@ -26,6 +26,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "max_test_jets": None,
         "latency_repetitions": 1000,
         "latency_seconds": None,
+        "load_seconds": 10.0,
     },
 }
 
@@ -104,8 +105,9 @@ class Settings(BaseSettings):
     bootstrap_resamples: int = Field(30, ge=2, description="resamplings behind an uncertainty (paper, Section 5.3)")
     latency_repetitions: int = Field(50, ge=2, description="requests per batch size (paper: 1,000)")
     latency_seconds: float | None = Field(
-        1.0, gt=0, description="seconds per batch size, two requests at least; None: no cap"
+        1.0, gt=0, description="seconds per batch size, all protocols together, two requests at least; None: no cap"
     )
+    load_seconds: float = Field(0.3, gt=0, description="seconds under each load, of some ten per family")
 
     # How to serve it
     endpoint: Literal["local", "url"] = Field(

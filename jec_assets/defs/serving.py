@@ -1,6 +1,6 @@
 """Assets of the endpoint: onnx_repository -> served_endpoint -> latency_benchmark."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import dagster as dg
 
@@ -13,9 +13,13 @@ from jec_assets.jets.dataset import load_split
 from jec_assets.reports.latency import latency_report
 from jec_assets.reports.publishing import publish
 from jec_assets.reports.sources import sources
+from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import Endpoint, existing_endpoint, load
 from jec_assets.serving.latency import LatencyPlan, measure
+from jec_assets.serving.level_latency import measure_levels
+from jec_assets.serving.load import LoadPlan, measure_load
 from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint, publish_endpoint
 from jec_assets.serving.triton import LocalTriton
@@ -25,6 +29,8 @@ from jec_assets.storage import code_digest, digest_of
 CODE_VERSION = code_digest(serving)
 GROUP = "serving"
 SELF_TEST_JETS = 256
+SERVED_THREADS = InstanceSettings().threads
+LEVEL_SIZES = (2, 64, 1024)  # of batches at each graph level
 
 
 @dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=["onnx_repository", "test_jets"])
@@ -59,14 +65,20 @@ def served_endpoint(
 def latency_benchmark(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
-    """Round trip, server compute and overhead per family, protocol and batch size, on random test jets (Fig. 8)."""
+    """Round trip, compute and overhead per family, protocol and batch size, on random test jets (Fig. 8), and load."""
     present = present_of(settings, storage)
     endpoint, provenance = load_endpoint(storage), sources("latency", present)
     # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
-    load(endpoint, ModelRepository(storage).served(present.families))
+    repository = ModelRepository(storage)
+    models = repository.served(present.families)
+    load(endpoint, models)
+    graphs, jets = {model.family: repository.onnx(model) for model in models}, load_split(storage, "test").packed
+    sessions = {family: inference_session(graph, SERVED_THREADS) for family, graph in graphs.items()}
     plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)
-    latencies = measure(endpoint, present.families, load_split(storage, "test").packed, plan, context.log.info)
-    report = latency_report(latencies)
+    latencies = measure(endpoint, sessions, jets, plan, context.log.info)
+    levels = measure_levels(graphs, SERVED_THREADS, jets, replace(plan, batch_sizes=LEVEL_SIZES), context.log.info)
+    loads = measure_load(endpoint, sessions, jets, LoadPlan(settings.load_seconds), context.log.info)
+    report = latency_report(latencies, levels, loads)
     published = publish(storage, report, {**provenance, "endpoint": endpoint.url})
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.digest), metadata=report_metadata(storage, report)

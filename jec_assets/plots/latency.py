@@ -1,28 +1,36 @@
-"""Figures of the served networks' speed against batch size (Figure 8 of the paper)."""
+"""Figures of the networks' speed against batch size, served and in one process (Figure 8 of the paper)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jec_assets.plots.style import appearance, cms_style, legend_below, new_figure
+from jec_assets.plots.style import GREY, appearance, cms_style, new_figure
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+
+COLUMNS = 3  # of the legend
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a protocol is drawn and called: open markers keep lines apart that lie on one another."""
+    """How a way to an answer is drawn and called: open markers keep lines apart that lie on one another."""
 
     title: str
-    line: str
-    fill: Literal["full", "none"]
+    line: Literal["-", "--", ":"]
+    fill: Literal["full", "none", "bottom"]
 
 
-PROTOCOLS = {"http": Protocol("HTTP", "-", "full"), "grpc": Protocol("gRPC", "--", "none")}
+PROTOCOLS = {
+    "http": Protocol("HTTP", "-", "full"),
+    "grpc": Protocol("gRPC", "--", "none"),
+    "in_process": Protocol("in process", ":", "bottom"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,17 @@ QUANTITIES = (ROUND_TRIP, COMPUTE, OVERHEAD, THROUGHPUT)
 
 
 def latency(latencies: pl.DataFrame, quantity: Quantity) -> Figure:
-    """One quantity against batch size, a line per family and protocol.
+    """One quantity against batch size, a line per family and protocol that has it.
 
-    `latencies` has the columns family, protocol (http, grpc), batch_size and the quantity's.
+    `latencies` has the columns family, protocol (http, grpc, in_process), batch_size and the quantity's, which is null
+    where a protocol does not have it.
     """
     with cms_style():
         figure = new_figure()
         axes = figure.subplots()
-        ordered = latencies.sort("batch_size", maintain_order=True)
-        for (family, name), rows in ordered.group_by(["family", "protocol"], maintain_order=True):
+        ordered = latencies.drop_nulls(quantity.column).sort("batch_size", maintain_order=True)
+        groups = ordered.group_by(["family", "protocol"], maintain_order=True)
+        for (family, name), rows in groups:
             look, protocol = appearance(str(family)), PROTOCOLS[str(name)]
             axes.plot(
                 rows["batch_size"].to_list(),
@@ -62,8 +72,24 @@ def latency(latencies: pl.DataFrame, quantity: Quantity) -> Figure:
                 label=f"{look.title}, {protocol.title}",
             )
         _finish(axes, sorted(set(latencies["batch_size"])), quantity)
-        legend_below(figure, axes, columns=2)
+        handles = _legend(ordered)
+        figure.legend(handles=handles, loc="outside lower center", ncols=COLUMNS)
     return figure
+
+
+def _legend(drawn: pl.DataFrame) -> list[Line2D]:
+    """Colors and markers are families, lines and fillings protocols: their product would be too much for a legend."""
+    from matplotlib.lines import Line2D
+
+    families = [appearance(family) for family in drawn["family"].unique(maintain_order=True)]
+    protocols = [PROTOCOLS[name] for name in drawn["protocol"].unique(maintain_order=True)]
+    return [
+        *(Line2D([], [], color=look.color, marker=look.marker, linestyle="", label=look.title) for look in families),
+        *(
+            Line2D([], [], color=GREY, marker="o", linestyle=each.line, fillstyle=each.fill, label=each.title)
+            for each in protocols
+        ),
+    ]
 
 
 def _finish(axes: Axes, batch_sizes: list[int], quantity: Quantity) -> None:

@@ -1,14 +1,25 @@
-"""Latency report: how fast the served networks answer (Figure 8)."""
+"""Latency report: how fast the networks answer, served and in one process (Figure 8), and how many requests at once.
+
+Belongs here: the round trips of one client, and putting the report together. Does not belong here: its parts on graph
+levels (`levels.py`) and load (`load.py`).
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from jec_assets.plots.latency import PROTOCOLS, QUANTITIES, Quantity, latency
 from jec_assets.reports import published
+from jec_assets.reports.levels import levels_table
+from jec_assets.reports.load import load_figures, load_summary, load_table
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportError, ReportFigure, Table, nested
-from jec_assets.reports.text import count_text, title
+from jec_assets.reports.text import count_text, milliseconds_text, title
 from jec_assets.serving.latency import FEWEST_FOR_PERCENTILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MILLISECONDS = {
     "round_trip_mean_ms": "Round trip, mean [ms]",
@@ -19,12 +30,19 @@ MILLISECONDS = {
     "queue_ms": "Queue [ms]",
     "overhead_ms": "Overhead [ms]",
 }
+TIMES_IN_PROCESS = "times_in_process"
+LABELS = ("Network", "Protocol", "Batch size")
+COLUMNS = (*LABELS, "Repetitions", *MILLISECONDS.values(), "Of in process", "Jets per second")
 GROUP = ("family", "protocol")
-REQUIRED = (*GROUP, "batch_size", "repetitions", *MILLISECONDS, "jets_per_second")
+REQUIRED = (*GROUP, "batch_size", "repetitions", *MILLISECONDS, TIMES_IN_PROCESS, "jets_per_second")
 
 
-def latency_report(latencies: pl.DataFrame) -> Report:
-    """Describe latencies per family, protocol (http, grpc) and batch size; `ReportError` names a missing column."""
+def latency_report(latencies: pl.DataFrame, levels: pl.DataFrame, loads: pl.DataFrame) -> Report:
+    """Describe latencies, times at each graph level, and loads; `ReportError` names a column that latencies lack.
+
+    Tables as `jec_assets.serving` measures them: `latency.SCHEMA`, `level_latency.SCHEMA`, `load.SCHEMA`. The latter
+    two may have no rows.
+    """
     missing = [name for name in REQUIRED if name not in latencies.columns]
     if missing or latencies.is_empty():
         raise ReportError(
@@ -35,20 +53,41 @@ def latency_report(latencies: pl.DataFrame) -> Report:
     return Report(
         "latency",
         "Latency",
-        f"Highest throughput: {'; '.join(_throughput(row) for row in fastest.iter_rows(named=True))}. "
-        f"{_repetitions(ordered)}",
-        (_table("Smallest and largest batches", _extremes(ordered)), _table("All batch sizes", ordered)),
-        tuple(_figure(ordered, quantity) for quantity in QUANTITIES),
-        {"latency": {"headline": _headline(ordered, fastest), "measurements": ordered.select(REQUIRED).to_dicts()}},
+        f"Highest throughput: {'; '.join(_throughput(row) for row in _by_http(fastest))}. "
+        f"{_repetitions(ordered)}{load_summary(loads)}",
+        (
+            _table("Smallest and largest batches", _extremes(ordered)),
+            _table("All batch sizes", ordered),
+            *levels_table(levels),
+            *load_table(loads),
+        ),
+        (*(_figure(ordered, quantity) for quantity in QUANTITIES), *load_figures(loads)),
+        {
+            "latency": {
+                "headline": _headline(ordered, fastest),
+                "measurements": ordered.select(REQUIRED).to_dicts(),
+                "levels": levels.to_dicts(),
+                "load": loads.to_dicts(),
+            }
+        },
     )
+
+
+def _by_http(fastest: pl.DataFrame) -> Iterable[dict[str, str | int | float]]:
+    """What people use as a rule; the others are in the table."""
+    return fastest.filter(protocol="http").iter_rows(named=True)
 
 
 def _throughput(row: dict[str, str | int | float]) -> str:
     protocol = PROTOCOLS[str(row["protocol"])].title
     return (
         f"{title(str(row['family']))}, {protocol}: {row['jets_per_second']:,.0f} jets per second "
-        f"at {row['batch_size']} jets a request"
+        f"at {row['batch_size']} jets a request, in {row[TIMES_IN_PROCESS]:.2f} times what that takes without a server"
     )
+
+
+def _times(ratio: float | None) -> str:
+    return NOTHING if ratio is None else f"{ratio:.2f}"
 
 
 def _repetitions(latencies: pl.DataFrame) -> str:
@@ -56,12 +95,6 @@ def _repetitions(latencies: pl.DataFrame) -> str:
     fewest, most = min(repetitions), max(repetitions)
     counts = count_text(most) if fewest == most else f"{count_text(fewest)} to {count_text(most)}"
     return f"Each batch size was measured with {counts} requests."
-
-
-def _milliseconds(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def _extremes(latencies: pl.DataFrame) -> pl.DataFrame:
@@ -72,14 +105,23 @@ def _extremes(latencies: pl.DataFrame) -> pl.DataFrame:
 def _table(name: str, latencies: pl.DataFrame) -> Table:
     return Table(
         name,
-        ("Network", "Protocol", "Batch size", "Repetitions", *MILLISECONDS.values(), "Jets per second"),
+        (
+            "Network",
+            "Protocol",
+            "Batch size",
+            "Repetitions",
+            *MILLISECONDS.values(),
+            "Of in process",
+            "Jets per second",
+        ),
         tuple(
             (
                 title(row["family"]),
                 PROTOCOLS[row["protocol"]].title,
                 str(row["batch_size"]),
                 str(row["repetitions"]),
-                *(_milliseconds(row[name]) for name in MILLISECONDS),
+                *(milliseconds_text(row[name]) for name in MILLISECONDS),
+                _times(row[TIMES_IN_PROCESS]),
                 count_text(round(row["jets_per_second"])),
             )
             for row in latencies.iter_rows(named=True)
@@ -87,7 +129,9 @@ def _table(name: str, latencies: pl.DataFrame) -> Table:
         (
             "Round trip: from before the request is serialized until the answer is an array again. Compute and queue: "
             "Triton's own statistics. Overhead: mean round trip without compute. Median and percentiles are left "
-            f"out where there were fewer than {FEWEST_FOR_PERCENTILES} requests.",
+            f"out where there were fewer than {FEWEST_FOR_PERCENTILES} requests. In process: ONNX Runtime without a "
+            "server, one thread, in turn with the others on the same jets. Of in process: median of the round trip "
+            "over that time.",
             "Published jets per second at 2 and at 1024 jets a request: "
             + "; ".join(
                 f"{title(family)}, {device}: {few:,} and {many:,}"
@@ -96,12 +140,12 @@ def _table(name: str, latencies: pl.DataFrame) -> Table:
             )
             + " (not comparable: other machines, and a cluster's network in between).",
         ),
-        labels=3,
+        labels=len(LABELS),
     )
 
 
 def _figure(latencies: pl.DataFrame, quantity: Quantity) -> ReportFigure:
-    last = latencies.group_by(GROUP, maintain_order=True).last()
+    last = latencies.drop_nulls(quantity.column).group_by(GROUP, maintain_order=True).last()
     return ReportFigure.of(
         latency(latencies, quantity),
         quantity.column,

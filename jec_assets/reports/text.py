@@ -74,3 +74,10 @@ def listing(parts: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *head, last = parts
     return f"{', '.join(head)} and {last}" if head else last
+
+
+def milliseconds_text(value: float | None) -> str:
+    """Three digits, no decimals from 100 on; NOTHING for None."""
+    if value is None:
+        return NOTHING
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"

@@ -97,6 +97,9 @@ class ServerStatistics:
         )
         return cls(requests, queue, compute)
 
+    def __add__(self, other: ServerStatistics) -> ServerStatistics:
+        return ServerStatistics(self.requests + other.requests, self.queue + other.queue, self.compute + other.compute)
+
     def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
         return ServerStatistics(
             self.requests - earlier.requests, self.queue - earlier.queue, self.compute - earlier.compute

@@ -38,6 +38,7 @@ from jec_assets.plots.flavor import flavor_response
 from jec_assets.plots.generator import generator_shift
 from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets.plots.latency import ROUND_TRIP, latency
+from jec_assets.plots.load import load
 from jec_assets.plots.loss import loss_bars
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
 from jec_assets.plots.resolution import flavor_resolution, resolution_curves
@@ -55,7 +56,7 @@ from jec_assets_tests.plots import (
     test_resolution,
     test_search,
 )
-from jec_assets_tests.plots.latencies import latency_table
+from jec_assets_tests.plots.latencies import latency_table, load_table
 
 BARREL, ENDCAP = REGIONS
 
@@ -111,6 +112,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
         pulls(test_jet_resolution.JETS, test_jet_resolution.DRAWS)
     ),
     "latency.latency": lambda: latency(latency_table(), ROUND_TRIP),
+    "load.load": lambda: load(load_table(), "pfn"),
     "loss.loss_bars": losses,
     "parallel_coordinates.parallel_coordinates": lambda: parallel_coordinates(
         "pfn", test_parallel_coordinates.trials(20)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.plots.latency import QUANTITIES, ROUND_TRIP, Quantity, latency
+from jec_assets.plots.latency import OVERHEAD, QUANTITIES, ROUND_TRIP, Quantity, latency
 from jec_assets_tests.plots.figures import check_layout, legend
 from jec_assets_tests.plots.latencies import BATCH_SIZES, latency_table
 
@@ -11,7 +11,10 @@ from jec_assets_tests.plots.latencies import BATCH_SIZES, latency_table
 def test_a_line_for_each_family_and_protocol(quantity: Quantity):
     figure = latency(latency_table(), quantity)
     (axes,) = figure.axes
-    assert legend(figure) == ["PFN, HTTP", "PFN, gRPC", "ParticleNet, HTTP", "ParticleNet, gRPC"]
+    protocols = ["HTTP", "gRPC"] if quantity is OVERHEAD else ["HTTP", "gRPC", "in process"]
+    assert legend(figure) == ["PFN", "ParticleNet", *protocols]
+    drawn = [f"{family}, {protocol}" for family in ("PFN", "ParticleNet") for protocol in protocols]
+    assert [line.get_label() for line in axes.lines] == drawn
     assert axes.get_ylabel() == quantity.title
     assert axes.get_xlabel() == "Batch size [jets]"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [str(size) for size in BATCH_SIZES]

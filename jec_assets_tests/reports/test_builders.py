@@ -13,14 +13,12 @@ from jec_assets.evaluation.networks.search import NoTrialsError
 from jec_assets.reports.complexity import complexity_report
 from jec_assets.reports.dataset import dataset_report
 from jec_assets.reports.flavor import flavor_report
-from jec_assets.reports.latency import latency_report
 from jec_assets.reports.loss import loss_report
 from jec_assets.reports.report import Report, ReportError, Table
 from jec_assets.reports.resolution import resolution_report
 from jec_assets.reports.search import search_report
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
-from jec_assets_tests.plots.latencies import latency_table
 from jec_assets_tests.reports.conftest import RESAMPLING, trials
 
 
@@ -182,39 +180,6 @@ def test_a_split_that_drifts_is_named(reports: dict[str, Report]):
     report = dataset_report({"train": train, "test": test}, split_jets(), Sample(100))
     assert report.summary.endswith("Beyond chance, these differ from the training jets: rhoAll of test.")
     assert report.numbers["dataset"]["drift"]["test"]["rhoAll"]["differs"]
-
-
-def test_latency(reports: dict[str, Report]):
-    extremes, table = reports["latency"].tables
-    assert [cells[2] for cells in extremes.rows] == ["2", "1024"] * 4
-    assert [cells[0] for cells in extremes.rows] == ["PFN"] * 4 + ["ParticleNet"] * 4
-    assert len(table.rows) == 12
-    assert row(table, "PFN", "HTTP", "1024")["Jets per second"] == "30,368"
-    assert "PFN, HTTP: 30,368 jets per second at 1024 jets a request" in reports["latency"].summary
-    headline = reports["latency"].numbers["latency"]["headline"]["pfn"]["http"]
-    assert headline["smallest_batch_size"] == 2
-    assert headline["smallest_batch_round_trip_ms"] == pytest.approx(3.06)
-
-
-def test_latency_says_how_often_it_was_measured_and_leaves_out_what_that_does_not_give():
-    few = pl.when(pl.col("batch_size") == 1024)
-    measured = latency_table().with_columns(
-        few.then(7).otherwise(1000).alias("repetitions"),
-        *(few.then(None).otherwise(column).alias(column) for column in ("round_trip_p50_ms", "round_trip_p95_ms")),
-    )
-    report = latency_report(measured)
-    assert report.summary.endswith("Each batch size was measured with 7 to 1,000 requests.")
-    cells = row(report.tables[1], "PFN", "HTTP", "1024")
-    assert (cells["Repetitions"], cells["median [ms]"], cells["95 % [ms]"]) == ("7", "–", "–")
-    assert cells["Round trip, mean [ms]"] != "–"
-    json.dumps(report.numbers, allow_nan=False)
-
-
-def test_latencies_that_were_not_measured():
-    with pytest.raises(ReportError, match="has no compute_ms"):
-        latency_report(latency_table().drop("compute_ms"))
-    with pytest.raises(ReportError, match="has no rows"):
-        latency_report(latency_table().clear())
 
 
 @pytest.mark.parametrize("jets", [0, 1])

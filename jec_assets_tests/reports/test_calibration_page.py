@@ -159,7 +159,7 @@ def test_numbers(page: CalibrationPage):
     assert numbers["splits"] == {"train": 3000, "validation": 900, "test": 4000}
     assert numbers["versions"]["torch"] == "2.13.0"
     assert numbers["promotion"]["particle_net"]["promoted"] is False
-    assert set(numbers["latency"]["headline"]["pfn"]) == {"http", "grpc"}
+    assert set(numbers["latency"]["headline"]["pfn"]) == {"http", "grpc", "in_process"}
     assert numbers["flavor"]["alpha"]["pfn"]["barrel"][">30"]["n"] > 1000
     assert numbers["resolution"]["intervals"]["beta"]["pfn"]["endcap"]["30-100"]["uncertainty"] > 0
     assert numbers["search"]["pfn"]["chosen"] == 0
