@@ -17,9 +17,9 @@ from jec_assets.reports.report import Report
 from jec_assets.reports.resolution import resolution_report
 from jec_assets.reports.search import search_report
 from jec_assets.training.result import EpochFigures
+from jec_assets_tests.evaluation.networks.test_complexity import FOOTPRINT, THROUGHPUT
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
-from jec_assets_tests.evaluation.test_complexity import FOOTPRINT, THROUGHPUT
 from jec_assets_tests.plots.latencies import latency_table, level_table, load_table
 
 RESAMPLING = Resampling(5, 1)
