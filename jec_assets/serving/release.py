@@ -1,7 +1,7 @@
 """From a chosen network to a published version: export, comparison with torch, promotion.
 
 Belongs here: the order of these steps for one family. Does not belong here: the steps themselves (`export.py`,
-`promotion.py`, `repository.py`).
+`promotion.py`, `repository.py`) and trying a stored version in a running server (`rollout.py`).
 
 A candidate that wants other features than there are, does not compute the same as ONNX, or gives no number, is an
 error: nothing is published. One that is worse than what is served is a decision: the served version stays, and the
@@ -10,12 +10,14 @@ release says so. A served version that cannot be evaluated keeps no candidate fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.models.inputs import NetworkInputs
+from jec_assets.search.best import load_best, load_best_description, load_best_network
+from jec_assets.search.record import FinishedTrial, read_record, record_key
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportCheck, compare_with_torch, export_onnx
 from jec_assets.serving.promotion import Promotion, decide
@@ -26,6 +28,8 @@ from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import digest_bytes, package_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
     from jec_assets.models.saving import NetworkDescription
     from jec_assets.search.best import BestModel
+    from jec_assets.search.record import TrialRecord
+    from jec_assets.serving.record import Setting
+    from jec_assets.storage import Storage
 
 COMPARED_JETS = 1000  # with torch: each in several batches, more than enough to see a wrong graph
 VERSIONED_PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy")
@@ -46,12 +53,29 @@ class OtherFeaturesError(ValueError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chosen network, its description, the record of its choice, and the range of the jets it was trained on."""
+    """A chosen network, its description and the record of its choice.
+
+    training_range: of the jets it was trained on. training: how it was trained, by setting, for its card.
+    """
 
     best: BestModel
     network: JetNetwork
     description: NetworkDescription
     training_range: TrainingRange | None = None
+    training: Mapping[str, Setting] = field(default_factory=dict)
+
+    @classmethod
+    def chosen(cls, storage: Storage, family: str, training_range: TrainingRange | None = None) -> Candidate:
+        """A family's frozen choice, with all that its card tells; ArtifactMissingError where there is none."""
+        best = load_best(storage, family)
+        record = read_record(storage, record_key(family, best.trial))
+        return cls(
+            best,
+            load_best_network(storage, best),
+            load_best_description(storage, best),
+            training_range,
+            _settings_of(record, best),
+        )
 
 
 @dataclass(frozen=True)
@@ -64,9 +88,10 @@ class ReleasePolicy:
 
 @dataclass(frozen=True)
 class Release:
-    """What came of a candidate: the version that is served now, the decision, the comparison with torch.
+    """What came of a candidate: the decision, the comparison with torch, the version that is to be served by it.
 
-    candidate_digest: of the candidate's weights, whether it is served or not
+    candidate_digest: of the candidate's weights. model: the candidate's version if it may be served, else the one that
+    is.
     """
 
     candidate_digest: str
@@ -90,6 +115,18 @@ class _Opponent:
 def release(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
     """Publish a candidate if it may replace what is served; both are evaluated on the same validation jets.
 
+    Raises what `stage` does.
+    """
+    staged = stage(repository, candidate, validation, policy)
+    if not staged.promotion.promoted:
+        return staged
+    model = repository.publish(staged.model.card, repository.onnx(staged.model), policy.instances)
+    return replace(staged, model=model)
+
+
+def stage(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
+    """Store a candidate as a version if it may replace what is served, and leave what is served as it is.
+
     Raises OtherFeaturesError, and ExportMismatchError where ONNX computes something else than torch.
     """
     _check_features(candidate, validation.features)
@@ -97,8 +134,7 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
     check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
     opponent = _opponent(repository, candidate.best.family, validation.features)
     if isinstance(opponent, _Opponent) and opponent.identity == (digest, digest_bytes(onnx)):
-        model = repository.publish(opponent.model.card, onnx, policy.instances)
-        return Release(digest, model, Promotion.unopposed("is what is served"), check)
+        return Release(digest, opponent.model, Promotion.unopposed("is what is served"), check)
     losses = _losses(inference_session(onnx, threads=0), validation)
     if isinstance(opponent, Promotion):
         promotion = opponent
@@ -109,7 +145,7 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
         if not promotion.promoted:
             return Release(digest, opponent.model, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)
-    return Release(digest, repository.publish(card, onnx, policy.instances), promotion, check)
+    return Release(digest, repository.store(card, onnx), promotion, check)
 
 
 def _check_features(candidate: Candidate, features: FeatureSet) -> None:
@@ -158,4 +194,18 @@ def _card(candidate: Candidate, validation: SplitJets, loss: float, check: Expor
         package_versions=package_versions(*VERSIONED_PACKAGES),
         outputs=candidate.description.outputs,
         training_range=candidate.training_range,
+        hyperparameters=candidate.description.hyperparameters.to_dict(),
+        training=candidate.training,
     )
+
+
+def _settings_of(record: TrialRecord, best: BestModel) -> dict[str, Setting]:
+    if not isinstance(record, FinishedTrial) or record.weights_digest != best.weights_digest:
+        return {}  # the trial was trained anew since the choice: its settings aren't these
+    return {
+        "trial": record.number,
+        "best_epoch": record.best_epoch,
+        **asdict(record.terms),
+        **asdict(record.optimization),
+        "epochs": record.epochs,
+    }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,49 +15,23 @@ from jec_assets.jets.manifest import Manifest, update_manifest
 from jec_assets.jets.selection import Selection
 from jec_assets.jets.sources import SourceError, list_files
 from jec_assets.storage import Storage
-from jec_assets_tests.processes import ended, free_port, free_ports_with_neighbors, wait_for_port
+from jec_assets_tests.processes import ended, free_port, wait_for_port
+from jec_assets_tests.s3 import make_bucket, s3_server
 
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A SeaweedFS server with one set of credentials; its URL."""
-    folder = tmp_path_factory.mktemp("s3")
-    identity = {
-        "name": "tests",
-        "credentials": [{"accessKey": "key", "secretKey": "secret"}],
-        "actions": ["Admin", "Read", "Write", "List"],
-    }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    master, volume, filer, port = free_ports_with_neighbors(4, 10_000)
-    command = ["weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-volume.max=20"]
-    command += ["-master.volumeSizeLimitMB=64", f"-master.port={master}", f"-volume.port={volume}"]
-    command += ["-filer", f"-filer.port={filer}", "-s3", f"-s3.port={port}", f"-s3.config={folder / 's3.json'}"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    with ended(server):
-        wait_for_port(port, 60)
-        yield f"http://127.0.0.1:{port}"
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
 
 
 @pytest.fixture
 def bucket(s3: str, toy_source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     import fsspec
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.config.conf.clear()
+    make_bucket(s3, "jets", monkeypatch)
     system = fsspec.filesystem("s3", skip_instance_cache=True)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            system.mkdirs("jets/run2", exist_ok=True)
-            break
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
     for file in toy_source.glob("*.root"):
         system.put_file(str(file), f"jets/run2/{file.name}")
     return "s3://jets/run2"

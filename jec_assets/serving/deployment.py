@@ -1,0 +1,133 @@
+"""The repository and the server that serves it, changed together.
+
+Belongs here: checking files before a server loads them, and promoting or rolling back so that the running server
+follows or nothing has happened. Does not belong here: the repository alone (`repository.py`) and the server alone
+(`endpoint.py`).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jec_assets.serving.candidate import candidate_of, lay_out_candidate, remove_candidate
+from jec_assets.serving.endpoint import Endpoint, EndpointError, load, load_as, ready, unload
+from jec_assets.serving.layout import candidate_name
+from jec_assets.serving.repository import UnpublishedModelError
+from jec_assets.serving.served import ENDPOINT_KEY, load_endpoint
+from jec_assets.serving.version_store import BrokenRepositoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.storage import Storage
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What is served, and by which server; None where none runs, so that the next to start will."""
+
+    model: PublishedModel
+    endpoint: Endpoint | None
+
+
+def running_endpoint(storage: Storage) -> Endpoint | None:
+    """The recorded endpoint if it takes requests, else None."""
+    if not storage.exists(ENDPOINT_KEY):
+        return None
+    endpoint = load_endpoint(storage)
+    return endpoint if ready(endpoint) else None
+
+
+def load_served(endpoint: Endpoint, repository: ModelRepository, families: Sequence[str]) -> tuple[PublishedModel, ...]:
+    """Have a server serve what is published of these families, every file of it checked by its digest before.
+
+    All are tried before EndpointError says which failed and why, so that one that is damaged keeps no other from being
+    served; UnpublishedModelError where a family was never published.
+    """
+    models, faults = [], []
+    for model in repository.served(families):
+        try:
+            repository.check(model.family)
+            load(endpoint, [model])
+            models.append(model)
+        except (BrokenRepositoryError, EndpointError) as fault:
+            faults.append(str(fault))
+    if faults:
+        raise EndpointError("; ".join(faults))
+    return tuple(models)
+
+
+def promote(repository: ModelRepository, family: str, version: int) -> Deployed:
+    """Serve a stored version, here and by the recorded server if it runs; its try-out, if there is one, is over.
+
+    EndpointError where the server can't serve it, BrokenRepositoryError where its files are damaged: then what was
+    served still is, and the repository says so.
+    """
+    with _all_or_nothing(repository, family) as endpoint:
+        model = repository.promote(family, version)
+        _follow(endpoint, repository, family)
+    if candidate_of(repository, family) == version:
+        withdraw_candidate(repository, family)
+    repository.make_room(family)
+    return Deployed(model, endpoint)
+
+
+def rollback(repository: ModelRepository, family: str) -> Deployed:
+    """Undo the last step: end the try-out of a candidate if there is one, else serve what was served before.
+
+    NothingBeforeError where there is neither; else raises what `promote` does.
+    """
+    if candidate_of(repository, family) is not None:
+        endpoint = withdraw_candidate(repository, family)
+        (model,) = repository.served([family])
+        return Deployed(model, endpoint)
+    with _all_or_nothing(repository, family) as endpoint:
+        model = repository.rollback(family)
+        _follow(endpoint, repository, family)
+    return Deployed(model, endpoint)
+
+
+def try_out(endpoint: Endpoint, repository: ModelRepository, model: PublishedModel) -> str:
+    """Serve a stored version beside the one that is served, as `<family>.candidate`; that name.
+
+    EndpointError where the server can't serve it: then there is no candidate.
+    """
+    name = lay_out_candidate(repository, model)
+    try:
+        repository.check(name)
+        load_as(endpoint, name, model.version)
+    except (EndpointError, BrokenRepositoryError):
+        remove_candidate(repository, model.family)
+        raise
+    return name
+
+
+def withdraw_candidate(repository: ModelRepository, family: str) -> Endpoint | None:
+    """Serve a family's candidate no more; the version stays stored."""
+    endpoint = running_endpoint(repository.storage)
+    if endpoint is not None:
+        unload(endpoint, candidate_name(family))
+    remove_candidate(repository, family)
+    return endpoint
+
+
+def _follow(endpoint: Endpoint | None, repository: ModelRepository, family: str) -> None:
+    if endpoint is None:
+        repository.check(family)
+    else:
+        load_served(endpoint, repository, [family])
+
+
+@contextmanager
+def _all_or_nothing(repository: ModelRepository, family: str) -> Iterator[Endpoint | None]:
+    """The running server; what was served is restored if the block fails. The server itself keeps it until then."""
+    before = repository.configuration(family)
+    try:
+        yield running_endpoint(repository.storage)
+    except (EndpointError, BrokenRepositoryError, UnpublishedModelError):
+        repository.restore(family, before)
+        raise

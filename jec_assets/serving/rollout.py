@@ -1,0 +1,194 @@
+"""A version beside the one that is served: both get the same requests, and it takes the place if the checks hold.
+
+Belongs here: mirroring test jets to both, what is compared, the checks. Does not belong here: serving the two
+(`deployment.py`) and the decision on losses (`promotion.py`).
+
+What a client gets meanwhile is what it got before: the candidate has a name of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jec_assets.evaluation.loss import jet_losses
+from jec_assets.serving.client import JetClient
+from jec_assets.serving.deployment import promote, try_out, withdraw_candidate
+from jec_assets.serving.promotion import Promotion, decide
+from jec_assets.serving.selftest import self_test
+from jec_assets.serving.tensors import MAX_SLOTS, PaddedJets, batches_by_length
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from jec_assets.evaluation.bootstrap import Resampling
+    from jec_assets.jets.dataset import SplitJets
+    from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.record import PublishedModel
+    from jec_assets.serving.repository import ModelRepository
+
+JETS_PER_REQUEST = 64
+FEWEST_REQUESTS = 20  # of each: a median of latencies needs some
+SELF_TEST_JETS = 256
+
+
+class NotComparableError(ValueError):
+    """Two versions that can't be compared on these jets."""
+
+
+@dataclass(frozen=True)
+class RolloutPolicy:
+    """When a candidate takes the place.
+
+    resampling: behind the uncertainty of the difference of losses, see `promotion.decide`. max_median_change: of
+    |log factor of the candidate - of what is served|, half of the jets: a correction that moves more than this should
+    be looked at by somebody. max_slowdown: median over requests of the candidate's round trip over that of what is
+    served.
+    """
+
+    resampling: Resampling
+    max_median_change: float = 0.02
+    max_slowdown: float = 1.5
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Answers to the same requests: log factors, float32 (jets,), and round trips in seconds, float64 (requests,)."""
+
+    served: NDArray[np.float32]
+    candidate: NDArray[np.float32]
+    served_seconds: NDArray[np.float64]
+    candidate_seconds: NDArray[np.float64]
+
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """Jets that both answer with a number."""
+        return np.asarray(np.isfinite(self.served) & np.isfinite(self.candidate))
+
+    @property
+    def slowdown(self) -> float:
+        """Median over requests of the candidate's round trip over that of what is served."""
+        return float(np.median(self.candidate_seconds / self.served_seconds))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of a roll-out and what was found."""
+
+    name: str
+    passed: bool
+    finding: str
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What came of a roll-out: the versions, how many jets both answered, the checks, whether the candidate serves."""
+
+    family: str
+    served: int
+    candidate: int
+    jets: int
+    checks: tuple[Check, ...]
+    promoted: bool
+
+
+def roll_out(
+    endpoint: Endpoint,
+    repository: ModelRepository,
+    candidate: PublishedModel,
+    jets: SplitJets,
+    policy: RolloutPolicy,
+) -> Rollout:
+    """Serve a stored version beside the served one, compare them on these jets, and promote it if every check holds.
+
+    In any other case, an exception included, the candidate is withdrawn and what was served still is. Raises
+    NotComparableError where the two want other features than the jets have, and EndpointError where the server can't
+    serve the candidate or answers something else than the published file computes.
+    """
+    (served,) = repository.served([candidate.family])
+    _check_comparable(served, candidate, jets)
+    try:
+        name = try_out(endpoint, repository, candidate)
+        self_test(endpoint, repository, candidate, jets.packed.slice(0, SELF_TEST_JETS), name)
+        mirrored = mirror(endpoint, (served.family, name), jets.packed)
+        checks = compare(mirrored, jets, policy)
+        promoted = all(check.passed for check in checks)
+        if promoted:
+            promote(repository, candidate.family, candidate.version)
+    finally:
+        withdraw_candidate(repository, candidate.family)
+    return Rollout(served.family, served.version, candidate.version, len(jets.packed), checks, promoted)
+
+
+def mirror(endpoint: Endpoint, names: tuple[str, str], jets: PackedJets) -> Mirrored:
+    """Send the same requests to two models, what is served and the candidate, in turn and each first every other time.
+
+    Few jets are sent again until there are enough requests to compare latencies.
+    """
+    batches = [
+        (indices, PaddedJets.of(jets.take(indices)))
+        for indices in batches_by_length(jets.counts, JETS_PER_REQUEST, MAX_SLOTS)
+    ]
+    answers = {name: np.empty(len(jets), np.float32) for name in names}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with JetClient.of(endpoint, "http") as client:
+        for name in names:
+            client.answer(name, batches[0][1])  # the first of a connection takes longer
+        for turn in range(max(len(batches), FEWEST_REQUESTS)):
+            indices, batch = batches[turn % len(batches)]
+            for name in names if turn % 2 == 0 else reversed(names):
+                begin = time.perf_counter()
+                answers[name][indices] = client.answer(name, batch)[:, 0]
+                seconds[name].append(time.perf_counter() - begin)
+    served, candidate = names
+    return Mirrored(answers[served], answers[candidate], np.array(seconds[served]), np.array(seconds[candidate]))
+
+
+def compare(mirrored: Mirrored, jets: SplitJets, policy: RolloutPolicy) -> tuple[Check, ...]:
+    """The checks of a candidate: finite answers, loss, change of the correction, latency."""
+    finite = mirrored.finite
+    missing = int(np.count_nonzero(~np.isfinite(mirrored.candidate)))
+    answered = Check("finite", missing == 0, f"{missing} of {len(finite):,} answers are no number")
+    if not finite.any():
+        return (answered,)
+    promotion = _loss_decision(mirrored, jets, policy)
+    change = np.abs(mirrored.candidate - mirrored.served)[finite]
+    median = float(np.median(change))
+    change_text = f"half of the log factors change by {median:.2e} or less, the most by {change.max():.2e}"
+    slowdown = mirrored.slowdown
+    return (
+        answered,
+        Check("loss", promotion.promoted, promotion.reason),
+        Check("change", median <= policy.max_median_change, f"{change_text} (allowed: {policy.max_median_change:g})"),
+        Check(
+            "latency",
+            slowdown <= policy.max_slowdown,
+            f"{1e3 * np.median(mirrored.candidate_seconds):.2f} ms a request, {slowdown:.2f} times what is served "
+            f"(allowed: {policy.max_slowdown:g})",
+        ),
+    )
+
+
+def _loss_decision(mirrored: Mirrored, jets: SplitJets, policy: RolloutPolicy) -> Promotion:
+    finite = mirrored.finite
+    targets = jets.table["target"].to_numpy()[finite]
+    draws = policy.resampling.draws(jets.table["event_hash"].to_numpy()[finite])
+    return decide(jet_losses(targets, mirrored.served[finite]), jet_losses(targets, mirrored.candidate[finite]), draws)
+
+
+def _check_comparable(served: PublishedModel, candidate: PublishedModel, jets: SplitJets) -> None:
+    if served.version == candidate.version:
+        raise NotComparableError(f"{candidate.title} is what is served: there is nothing to compare it with")
+    if len(jets.packed) == 0:
+        raise NotComparableError("there are no jets to compare versions on: materialize test_jets")
+    wanted = jets.features.particle_names, jets.features.jet_names
+    for model in (served, candidate):
+        if (model.card.particle_features, model.card.jet_features) != wanted:
+            raise NotComparableError(
+                f"{model.title} wants other features than these jets have ({jets.split.feature_set}): compare it with "
+                f"`jec models diff` and promote it without a roll-out"
+            )
