@@ -31,6 +31,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "triton": (lambda: importlib.util.find_spec("pytriton") is not None, "make install"),
     "pythia": (lambda: importlib.util.find_spec("pythia8mc") is not None, "pip install -e '.[simulation]'"),
     "s3": (lambda: shutil.which("weed") is not None, "pip install -e '.[dev]'"),
+    "nginx": (lambda: shutil.which("nginx") is not None, "apt-get install nginx-light openssl"),
     "chromium": (lambda: shutil.which("chromium") is not None, "apt-get install chromium"),
     "xrootd": (
         lambda: shutil.which("xrootd") is not None and importlib.util.find_spec("fsspec_xrootd") is not None,

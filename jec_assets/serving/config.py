@@ -30,6 +30,8 @@ RECORD_PARAMETER = "model_record"
 # JSON: versions that were served before, oldest first; digests of every file that Triton reads, by path.
 HISTORY_PARAMETER = "served_before"
 DIGESTS_PARAMETER = "file_digests"
+# Labels say which execution providers compute a version, which only its process knows; the value, since when.
+SESSION_METRIC = "jec_model_session"
 ANY_LENGTH = -1
 
 

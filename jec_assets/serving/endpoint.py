@@ -8,10 +8,14 @@ An endpoint is this machine's own Triton (`LocalTriton.start_or_reuse`) or one t
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from jec_assets.serving.command_line import TOKEN_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT = 3.0  # seconds: a server that is healthy says so at once
 LOAD_TIMEOUT = 120.0
+UNLOAD_TIMEOUT = 5.0
+POLL = 0.05
 
 
 class EndpointError(RuntimeError):
@@ -30,23 +36,40 @@ class EndpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server. Addresses are host:port; metrics and pid are None where they aren't known."""
+    """A server. Addresses are host:port; metrics and pid are None where they aren't known.
+
+    token_file: holds what the server wants to see before it loads models; None where it asks for nothing.
+    """
 
     kind: Literal["local", "url"]
     http: str
     grpc: str
     metrics: str | None = None
     pid: int | None = None
+    token_file: str | None = None
 
     @property
     def url(self) -> str:
         """The HTTP address as people open it."""
         return f"http://{self.http}"
 
+    def management_headers(self) -> dict[str, str]:
+        """HTTP headers of requests that load, unload and list models; EndpointError if the token can't be read."""
+        if self.token_file is None:
+            return {}
+        try:
+            return {TOKEN_HEADER: Path(self.token_file).read_text().strip()}
+        except OSError as error:
+            raise EndpointError(
+                f"models of {self.url} are managed by whoever may read {self.token_file}: {error.strerror}; ask the "
+                "user who started it, or start it again"
+            ) from error
 
-def existing_endpoint(http: str, grpc: str) -> Endpoint:
+
+def existing_endpoint(http: str, grpc: str, token_file: str | None = None) -> Endpoint:
     """A server that runs already, by its host:port of HTTP and of gRPC; EndpointError if it isn't ready."""
-    endpoint = Endpoint("url", http.removeprefix("http://").rstrip("/"), grpc.removeprefix("grpc://").rstrip("/"))
+    addresses = http.removeprefix("http://").rstrip("/"), grpc.removeprefix("grpc://").rstrip("/")
+    endpoint = Endpoint("url", *addresses, token_file=token_file)
     if not ready(endpoint):
         raise EndpointError(
             f"{endpoint.url}/v2/health/ready doesn't answer 200: start the server or set JEC_ENDPOINT_URL"
@@ -56,12 +79,10 @@ def existing_endpoint(http: str, grpc: str) -> Endpoint:
 
 def ready(endpoint: Endpoint) -> bool:
     """Whether the server takes requests now."""
-    from tritonclient.utils import InferenceServerException
-
     try:
-        with _server(endpoint, READY_TIMEOUT) as server:
+        with connected(endpoint, READY_TIMEOUT) as server:
             return bool(server.is_server_ready())
-    except (OSError, HTTPException, InferenceServerException):
+    except EndpointError:
         return False
 
 
@@ -71,47 +92,68 @@ def load(endpoint: Endpoint, models: Sequence[PublishedModel]) -> None:
     All are tried before EndpointError says which failed, so that one broken model keeps no other from being served; the
     server keeps serving the version that it had of a model that fails.
     """
-    with _server(endpoint, LOAD_TIMEOUT) as server:
-        failures = [failure for model in models for failure in _load_one(server, model.family, model.version)]
+    with connected(endpoint, LOAD_TIMEOUT) as server:
+        failures = [failure for model in models for failure in _load_one(endpoint, server, model.family, model.version)]
     if failures:
         raise EndpointError(f"{endpoint.url} doesn't serve what is published: {'; '.join(failures)}")
 
 
 def load_as(endpoint: Endpoint, name: str, version: int) -> None:
     """Have the server serve a version under a name that isn't its family's; EndpointError if it can't."""
-    with _server(endpoint, LOAD_TIMEOUT) as server:
-        failures = list(_load_one(server, name, version))
-    if failures:
-        raise EndpointError(f"{endpoint.url}: {failures[0]}")
+    with connected(endpoint, LOAD_TIMEOUT) as server:
+        for failure in _load_one(endpoint, server, name, version):
+            raise EndpointError(f"{endpoint.url} doesn't serve {failure}")
 
 
 def unload(endpoint: Endpoint, name: str) -> None:
-    """Have the server serve a model no more; fine where it doesn't. EndpointError if it can't be asked."""
-    from tritonclient.utils import InferenceServerException
-
-    try:
-        with _server(endpoint, LOAD_TIMEOUT) as server:
-            server.unload_model(name)
-    except (OSError, HTTPException, InferenceServerException) as error:
-        raise EndpointError(f"{endpoint.url} can't unload {name}: {error}") from error
+    """Have the server forget a name; one that it doesn't serve is none to forget. EndpointError if it can't."""
+    with connected(endpoint, LOAD_TIMEOUT) as server:
+        server.unload_model(name, headers=endpoint.management_headers())
 
 
-def _load_one(server: tritonclient.http.InferenceServerClient, name: str, version: int) -> Iterator[str]:
-    from tritonclient.utils import InferenceServerException
+def load_again(endpoint: Endpoint, name: str) -> None:
+    """Have the server end what computes for a model and start it anew; EndpointError if it can't.
 
-    try:
-        server.load_model(name)
-        versions = server.get_model_metadata(name)["versions"]
-    except (OSError, HTTPException, InferenceServerException) as error:
-        yield f"{name}: {error}"
-        return
-    if max(map(int, versions), default=0) != version:
-        yield f"{name}: version {version} is published, {versions} served from another repository"
+    Only that repairs a model one of whose processes died: Triton doesn't load what it thinks it has.
+    """
+    with connected(endpoint, LOAD_TIMEOUT) as server:
+        server.unload_model(name, headers=endpoint.management_headers())
+        server.load_model(name, headers=endpoint.management_headers())
 
 
 @contextmanager
-def _server(endpoint: Endpoint, seconds: float) -> Iterator[tritonclient.http.InferenceServerClient]:
-    from tritonclient.http import InferenceServerClient
+def connected(endpoint: Endpoint, seconds: float) -> Iterator[tritonclient.http.InferenceServerClient]:
+    """Triton's own HTTP client, for what isn't inference; what fails inside is an EndpointError.
 
-    with InferenceServerClient(endpoint.http, connection_timeout=seconds, network_timeout=seconds) as server:
-        yield server
+    seconds: for the connection and for each answer
+    """
+    from tritonclient.http import InferenceServerClient
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        with InferenceServerClient(endpoint.http, connection_timeout=seconds, network_timeout=seconds) as server:
+            yield server
+    except (OSError, HTTPException, InferenceServerException) as error:
+        raise EndpointError(f"{endpoint.url}: {error}") from error
+
+
+def _load_one(
+    endpoint: Endpoint, server: tritonclient.http.InferenceServerClient, name: str, version: int
+) -> Iterator[str]:
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        server.load_model(name, headers=endpoint.management_headers())
+        # Triton answers before it has taken down the versions that the configuration names no more.
+        deadline = time.monotonic() + UNLOAD_TIMEOUT
+        while (versions := _versions(server, name)) and max(versions) != version and time.monotonic() < deadline:
+            time.sleep(POLL)
+    except (OSError, HTTPException, InferenceServerException) as error:
+        yield f"{name}: {error}"
+        return
+    if max(versions, default=0) != version:
+        yield f"{name}: version {version} is published, {versions} served from another repository"
+
+
+def _versions(server: tritonclient.http.InferenceServerClient, name: str) -> list[int]:
+    return [int(version) for version in server.get_model_metadata(name)["versions"]]

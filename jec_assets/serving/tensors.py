@@ -31,6 +31,9 @@ OUTPUTS = {LOG_FACTOR: 1, LOG_FACTOR_QUANTILES: 2}
 
 MAX_JETS = 1024  # per request
 MAX_SLOTS = 1 << 17  # particle slots per request: a few MB
+# Per jet, a few times what the fullest jets have: ParticleTransformer's memory grows with the square, and a single jet
+# of 20,000 slots fills a machine's.
+MAX_PARTICLES = 512
 # Triton puts requests together as they come, and only where they have the same number of slots: small ones have one of
 # very few numbers. What that pads is sent and not computed, graphs leave it out.
 FEW_JETS, SLOT_STEP = 16, 128
@@ -89,6 +92,8 @@ class PaddedJets:
         """BatchError, naming the tensor, if shapes disagree, a count is impossible or a real number is not finite."""
         self._check_shapes()
         slots = self.particles.shape[1]
+        if slots > MAX_PARTICLES:
+            raise BatchError(PARTICLES, f"may have {MAX_PARTICLES} slots per jet, not {slots}")
         if self.particle_count.size and not 1 <= self.particle_count.min() <= self.particle_count.max() <= slots:
             first, last = self.particle_count.min(), self.particle_count.max()
             raise BatchError(PARTICLE_COUNT, f"must be in 1..{slots}, the slots of {PARTICLES}, not {first}..{last}")

@@ -1,7 +1,7 @@
 """This machine's own Triton: started once, found again, stopped without a trace.
 
-Belongs here: the server's command line, its state file, its life. Does not belong here: where its files come from
-(`installation.py`) and what it serves (`endpoint.py`).
+Belongs here: the server's state file, its life. Does not belong here: where its files come from (`installation.py`),
+how it is started (`command_line.py`), what it serves (`endpoint.py`) and keeping it alive (`watch.py`).
 
 The server outlives whoever started it. It is known by its work folder: `<work folder>/triton/server.json` says which
 process it is and where it listens, and its command line names the folder's backends, so that it is found even if that
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,19 +22,22 @@ import psutil
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from jec_assets.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, spawn
-from jec_assets.serving.endpoint import Endpoint, ready
+from jec_assets.serving.command_line import EXIT_TIMEOUT, Launch, Ports, backend_argument
+from jec_assets.serving.endpoint import Endpoint, EndpointError, ready
 from jec_assets.serving.installation import TritonInstallation, assemble_backends, find_triton, fingerprint
+from jec_assets.serving.instances import models_without_a_process
+from jec_assets.serving.reachable import require_reachable, triton_address
 from jec_assets.storage import digest_bytes, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 START_TIMEOUT = 60.0  # seconds; it takes less than one, but a remote repository may be slow
-EXIT_TIMEOUT = 5  # seconds that Triton waits for requests in flight when it is asked to end
 POLL = 0.05
 LOG_LINES = 15
 SAME_START = 1.0  # seconds: the kernel's clock and the wall's drift apart
+WATCHER = "jec_assets.serving.watch"
 
 
 class TritonStartError(RuntimeError):
@@ -41,155 +45,98 @@ class TritonStartError(RuntimeError):
 
 
 class PortTakenError(TritonStartError):
-    """Somebody took a port between choosing and using it."""
+    """Another program listens on a port that was chosen."""
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """What `server.json` holds. started: of the process, seconds since the epoch."""
+    """What `server.json` holds. started: of the process, seconds since the epoch. token_file: see `Endpoint`."""
 
     pid: int
     started: float
     http: str
     grpc: str
     metrics: str
+    token_file: str
     repository: str
     fingerprint: str
 
     @property
     def endpoint(self) -> Endpoint:
         """The server for its clients."""
-        return Endpoint("local", self.http, self.grpc, self.metrics, self.pid)
+        return Endpoint("local", self.http, self.grpc, self.metrics, self.pid, self.token_file)
+
+    @property
+    def ports(self) -> Ports:
+        """Where it listens."""
+        http, grpc, metrics = (int(address.rpartition(":")[2]) for address in (self.http, self.grpc, self.metrics))
+        return Ports(http, grpc, metrics)
+
+    def process(self) -> psutil.Process | None:
+        """The server's process; None where it ended, also if another has its id now."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) <= SAME_START
+        except psutil.NoSuchProcess:
+            return None
+        return process if same and is_running(process) else None
 
 
 class LocalTriton:
     """The Triton of a work folder; at most one runs."""
 
-    def __init__(self, work_folder: Path) -> None:
+    def __init__(self, work_folder: Path, ports: Ports | None = None) -> None:
+        """ports: where it listens when it is started; None: wherever it is free."""
+        self._ports = ports
         self.folder = work_folder.absolute() / "triton"
         self.backends = self.folder / "backends"
         self.log = self.folder / "server.log"
+        self.token_file = self.folder / "token"
         self._state_file = self.folder / "server.json"
         self._shared_memory = f"jec_triton_{digest_bytes(str(self.folder).encode())[:12]}_"
 
-    def start_or_reuse(self, repository: str) -> Endpoint:
-        """A ready server of this model repository (a folder or s3:// prefix) that has loaded nothing by itself.
+    def start_or_reuse(self, repository: str, models: Sequence[str] = ()) -> Endpoint:
+        """A ready server of this model repository (a folder or s3:// prefix).
 
-        A healthy one is used again. One that died, hangs, lost a model's process, reads another repository or was
-        started from other code is ended first. Raises TritonMissingError and TritonStartError.
+        One that is started listens only after it has tried to load `models`, and each of them is loaded only if its
+        self-test passed; what failed is known when it is loaded again (`endpoint.load`). A healthy server is used again
+        as it is. One that died, hangs, lost a model's process, reads another repository or was started from other code
+        is ended first. Raises UnreachableRepositoryError, TritonMissingError and TritonStartError.
         """
+        require_reachable(repository)
         installation = find_triton()
-        with self._locked():
-            state = self._read_state()
-            if state and state.repository == repository and state.fingerprint == fingerprint() and self._healthy(state):
+        with self.locked():
+            state = self.state()
+            if state and self._is_wanted(state, repository) and self._healthy(state):
                 return state.endpoint
             self._end()
-            assemble_backends(installation, self.backends)
-            return self._start(installation, repository)
+            if self._ports is not None:
+                return self._start(installation, repository, models, self._ports)
+            return self._start_anywhere(installation, repository, models)
+
+    def restart(self, state: ServerState, models: Sequence[str]) -> Endpoint:
+        """End what is left of this server and start it again, on the ports that its clients know; to be called locked.
+
+        Raises what `start_or_reuse` does.
+        """
+        require_reachable(state.repository)
+        self._end_server(patience=1)
+        return self._start(find_triton(), state.repository, models, state.ports)
 
     def running(self) -> Endpoint | None:
         """The server if it is healthy, else None."""
-        state = self._read_state()
+        state = self.state()
         return state.endpoint if state and self._healthy(state) else None
 
     def stop(self) -> bool:
         """End the server and all it started, and remove what it left; whether there was anything to end."""
         if not self.folder.exists():
             return False
-        with self._locked():
+        with self.locked():
             return self._end()
 
-    def _healthy(self, state: ServerState) -> bool:
-        try:
-            process = psutil.Process(state.pid)
-            if abs(process.create_time() - state.started) > SAME_START or not is_running(process):
-                return False
-            # Triton calls a model ready whose process was killed, and answers its requests with errors for ever.
-            if not all(is_running(child) for child in process.children()):
-                return False
-        except psutil.NoSuchProcess:
-            return False
-        return ready(state.endpoint)
-
-    @retry(retry=retry_if_exception_type(PortTakenError), stop=stop_after_attempt(3), reraise=True)
-    def _start(self, installation: TritonInstallation, repository: str) -> Endpoint:
-        http, grpc, metrics = free_ports(3)
-        arguments = self._command_line(installation, repository, (http, grpc, metrics))
-        process = spawn(arguments, installation.environment, self.log)
-        state = ServerState(
-            process.pid,
-            process.create_time(),
-            f"{LOOPBACK}:{http}",
-            f"{LOOPBACK}:{grpc}",
-            f"{LOOPBACK}:{metrics}",
-            repository,
-            fingerprint(),
-        )
-        write_atomically(self._state_file, json.dumps(asdict(state), indent=1).encode())
-        try:
-            self._wait_until_ready(process, state.endpoint)
-        except TritonStartError:
-            self._end()
-            raise
-        return state.endpoint
-
-    def _command_line(
-        self, installation: TritonInstallation, repository: str, ports: tuple[int, int, int]
-    ) -> list[str]:
-        http, grpc, metrics = ports
-        return [
-            str(installation.server),
-            f"--model-repository={repository}",
-            self._backend_argument,
-            f"--backend-config=python,shm-region-prefix-name={self._shared_memory}",
-            f"--http-address={LOOPBACK}",
-            f"--grpc-address={LOOPBACK}",
-            f"--metrics-address={LOOPBACK}",
-            f"--http-port={http}",
-            f"--grpc-port={grpc}",
-            f"--metrics-port={metrics}",
-            "--allow-gpu-metrics=false",
-            # Versions are loaded by request when they are whole, and one that fails keeps no other from being served.
-            "--model-control-mode=explicit",
-            "--strict-readiness=false",
-            # Every model has its configuration; guessing it costs a second per model.
-            "--disable-auto-complete-config",
-            f"--exit-timeout-secs={EXIT_TIMEOUT}",
-        ]
-
-    @property
-    def _backend_argument(self) -> str:
-        return f"--backend-directory={self.backends}"
-
-    def _wait_until_ready(self, process: psutil.Process, endpoint: Endpoint) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not ready(endpoint):
-            if not is_running(process):
-                said = self._last_words()
-                kind = PortTakenError if "already in use" in said else TritonStartError
-                raise kind(f"Triton ended while it started ({self.log}):\n{said}")
-            if time.monotonic() > deadline:
-                raise TritonStartError(
-                    f"Triton is not ready after {START_TIMEOUT:.0f} s ({self.log}):\n{self._last_words()}"
-                )
-            time.sleep(POLL)
-
-    def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
-
-    def _end(self) -> bool:
-        servers = find(lambda command_line: self._backend_argument in command_line)
-        end(servers, patience=EXIT_TIMEOUT + 5)
-        # Models' processes end with their server, but not at once where that was killed.
-        stub = str(self.backends / "python" / "triton_python_backend_stub")
-        orphans = find(lambda command_line: command_line[:1] == [stub])
-        end(orphans, patience=0)
-        remove_shared_memory(self._shared_memory)
-        self._state_file.unlink(missing_ok=True)
-        return bool(servers or orphans)
-
-    def _read_state(self) -> ServerState | None:
+    def state(self) -> ServerState | None:
+        """What was recorded when the server was started; None where none was, or it was stopped."""
         if not self._state_file.exists():
             return None
         try:
@@ -197,10 +144,102 @@ class LocalTriton:
         except TypeError:  # the fields of another release of this package, whose server is to be replaced
             return None
 
+    def last_words(self) -> str:
+        """What the server said last."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        # Without the tables that Triton draws of its options.
+        return "\n".join([line.strip() for line in lines if line.strip() and line[0] not in "|+"][-LOG_LINES:])
+
+    def watchers(self) -> list[psutil.Process]:
+        """The processes that keep this folder's server alive (`watch.py`), one at most unless two began at once."""
+        return find(lambda command_line: WATCHER in command_line and command_line[-1:] == [str(self.folder.parent)])
+
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One at a time starts or stops the server of this folder."""
+    def locked(self) -> Iterator[None]:
+        """One at a time starts, repairs or stops the server of this folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _is_wanted(self, state: ServerState, repository: str) -> bool:
+        wanted = repository, fingerprint(), self._ports or state.ports
+        return (state.repository, state.fingerprint, state.ports) == wanted
+
+    def _healthy(self, state: ServerState) -> bool:
+        process = state.process()
+        if process is None or not ready(state.endpoint):
+            return False
+        try:
+            return not models_without_a_process(state.endpoint, process)
+        except EndpointError:
+            return False
+
+    @retry(retry=retry_if_exception_type(PortTakenError), stop=stop_after_attempt(3), reraise=True)
+    def _start_anywhere(self, installation: TritonInstallation, repository: str, models: Sequence[str]) -> Endpoint:
+        return self._start(installation, repository, models, Ports(*free_ports(3)))
+
+    def _start(
+        self, installation: TritonInstallation, repository: str, models: Sequence[str], ports: Ports
+    ) -> Endpoint:
+        assemble_backends(installation, self.backends)
+        address = triton_address(repository)
+        token = self._keep_token(secrets.token_urlsafe(24))
+        launch = Launch(installation.server, address, self.backends, self._shared_memory, ports, token, models)
+        process = spawn(launch.arguments(), installation.environment, self.log)
+        state = ServerState(
+            process.pid,
+            process.create_time(),
+            f"{LOOPBACK}:{ports.http}",
+            f"{LOOPBACK}:{ports.grpc}",
+            f"{LOOPBACK}:{ports.metrics}",
+            str(self.token_file),
+            repository,
+            fingerprint(),
+        )
+        write_atomically(self._state_file, json.dumps(asdict(state), indent=1).encode())
+        try:
+            self._wait_until_ready(process, state.endpoint)
+        except TritonStartError:
+            self._end_server()
+            raise
+        return state.endpoint
+
+    def _keep_token(self, token: str) -> str:
+        """Write it where only this user reads it."""
+        self.token_file.unlink(missing_ok=True)
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(token)
+        return token
+
+    def _wait_until_ready(self, process: psutil.Process, endpoint: Endpoint) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ready(endpoint):
+            if not is_running(process):
+                said = self.last_words()
+                if "already in use" in said:
+                    raise PortTakenError(f"another program listens on one of Triton's ports, end it or choose:\n{said}")
+                raise TritonStartError(f"Triton ended while it started ({self.log}):\n{said}")
+            if time.monotonic() > deadline:
+                raise TritonStartError(
+                    f"Triton is not ready after {START_TIMEOUT:.0f} s ({self.log}):\n{self.last_words()}"
+                )
+            time.sleep(POLL)
+
+    def _end(self) -> bool:
+        """End the server for good, first what would start it again."""
+        end(self.watchers(), patience=EXIT_TIMEOUT)
+        ended = self._end_server()
+        self._state_file.unlink(missing_ok=True)
+        self.token_file.unlink(missing_ok=True)
+        return ended
+
+    def _end_server(self, patience: float = EXIT_TIMEOUT + 5) -> bool:
+        servers = find(lambda command_line: backend_argument(self.backends) in command_line)
+        end(servers, patience)
+        # Models' processes end with their server, but not at once where that was killed.
+        stub = str(self.backends / "python" / "triton_python_backend_stub")
+        orphans = find(lambda command_line: command_line[:1] == [stub])
+        end(orphans, patience=0)
+        remove_shared_memory(self._shared_memory)
+        return bool(servers or orphans)

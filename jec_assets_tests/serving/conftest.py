@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,12 +123,11 @@ class Served:
     model: PublishedModel
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory, pfn_onnx: bytes) -> Iterator[Served]:
-    """The real Triton, with the small PFN; tests leave it as they find it."""
-    folder = tmp_path_factory.mktemp("served")
+@contextmanager
+def serving(folder: Path, family: str, onnx: bytes) -> Iterator[Served]:
+    """A Triton of its own that serves one model, until the block is left."""
     repository = ModelRepository(Storage(str(folder / "storage")))
-    model = repository.publish(card_of("pfn", pfn_onnx), pfn_onnx, InstanceSettings())
+    model = repository.publish(card_of(family, onnx), onnx, InstanceSettings())
     triton = LocalTriton(folder)
     try:
         endpoint = triton.start_or_reuse(repository.uri)
@@ -135,6 +135,13 @@ def served(tmp_path_factory: pytest.TempPathFactory, pfn_onnx: bytes) -> Iterato
         yield Served(triton, endpoint, repository, model)
     finally:
         triton.stop()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, pfn_onnx: bytes) -> Iterator[Served]:
+    """The real Triton, with the small PFN; tests leave it as they find it."""
+    with serving(tmp_path_factory.mktemp("served"), "pfn", pfn_onnx) as served:
+        yield served
 
 
 @pytest.fixture

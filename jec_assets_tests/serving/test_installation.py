@@ -73,4 +73,3 @@ def test_the_server_gets_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = find_triton().environment
     assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
     assert environment["LD_LIBRARY_PATH"].split(os.pathsep)[-1] == "/somewhere"
-    assert (Path(environment["PYTHONPATH"].split(os.pathsep)[0]) / "jec_assets").is_dir()

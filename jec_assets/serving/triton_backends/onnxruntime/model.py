@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from jec_assets.serving.config import THREADS_PARAMETER
+from jec_assets.serving.config import SESSION_METRIC, THREADS_PARAMETER
 from jec_assets.serving.runtime import CPU, CUDA, JetSession, inference_session
 from jec_assets.serving.tensors import INPUTS, JETS, OUTPUTS, PARTICLES, BatchError, PaddedJets, concatenate
 
@@ -40,6 +41,8 @@ class TritonPythonModel:
     """One instance of one version of a model; the methods' names and arguments are Triton's."""
 
     session: JetSession
+    # Triton drops a metric with the object that stands for it.
+    metrics: tuple[pb_utils.MetricFamily, pb_utils.Metric]
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the model and try it; Triton reports an exception as the reason why it is not served."""
@@ -51,6 +54,8 @@ class TritonPythonModel:
         self.session = inference_session(model.read_bytes(), threads, providers)
         self._check_configured(config)
         self._check_answers()
+        self._check_providers(providers)
+        self.metrics = self._published_session(args["model_name"], args["model_version"])
         used = ", ".join(self.session.providers)
         pb_utils.Logger.log_info(f"{args['model_name']} version {args['model_version']}: {used}, {threads} threads")
 
@@ -76,6 +81,23 @@ class TritonPythonModel:
         if configured != self.session.feature_counts:
             raise SelfTestError(
                 f"config.pbtxt says {configured} particle and jet features, the model has {self.session.feature_counts}"
+            )
+
+    def _published_session(self, model: str, version: str) -> tuple[pb_utils.MetricFamily, pb_utils.Metric]:
+        """Say what computes, as a metric: when it began, so that the latest of several counts."""
+        family = pb_utils.MetricFamily(SESSION_METRIC, "When it began, s since 1970", pb_utils.MetricFamily.GAUGE)
+        providers = ",".join(self.session.providers)
+        labels = {"model": model, "version": version, "providers": providers, "threads": str(self.session.threads)}
+        metric = family.Metric(labels)
+        metric.set(time.time())
+        return family, metric
+
+    def _check_providers(self, wanted: tuple[str, ...]) -> None:
+        """ONNX Runtime goes on without the provider that it was asked for first, and says so only here."""
+        if self.session.providers[:1] != wanted[:1]:
+            raise SelfTestError(
+                f"config.pbtxt wants {wanted[0]}, ONNX Runtime uses {', '.join(self.session.providers)}: install "
+                "jec-assets[gpu] and its CUDA, or publish for KIND_CPU"
             )
 
     def _check_answers(self) -> None:

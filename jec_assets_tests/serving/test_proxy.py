@@ -1,0 +1,181 @@
+"""The documented reverse proxy, with the real nginx, in front of the real Triton."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import re
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.tensors import PaddedJets
+from jec_assets_tests.processes import ended, free_port, wait_for_port
+from jec_assets_tests.serving.conftest import Served
+from jec_assets_tests.serving.damage import as_binary, as_json, good
+
+pytestmark = [pytest.mark.needs("triton"), pytest.mark.needs("nginx")]
+
+TEMPLATE = Path(__file__).parents[2] / "deployments/proxy/jec.conf.template"
+TOKEN = "a-token-of-these-tests"  # noqa: S105
+INFER = "/v2/models/pfn/infer"
+GRPC_METHOD = "/inference.GRPCInferenceService/{}"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx: its port, and the certificate that it shows."""
+
+    port: int
+    certificate: Path
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """The status and the answer to an HTTP request."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        connection = http.client.HTTPSConnection("localhost", self.port, timeout=30, context=context)
+        try:
+            connection.request(
+                method, path, body, headers if headers is not None else {"Authorization": f"Bearer {TOKEN}"}
+            )
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def known(self, **headers: str) -> dict[str, str]:
+        """Headers of a request with the token."""
+        return {"Authorization": f"Bearer {TOKEN}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+
+
+@pytest.fixture(scope="module")
+def proxy(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    folder, port = tmp_path_factory.mktemp("proxy"), free_port()
+    certificate, key = folder / "jec.crt", folder / "jec.key"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request, *names], check=True, capture_output=True)
+    values = {
+        "JEC_PROXY_LISTEN": f"127.0.0.1:{port}",
+        "JEC_PROXY_CERTIFICATE": str(certificate),
+        "JEC_PROXY_KEY": str(key),
+        "JEC_PROXY_TOKEN": TOKEN,
+        "JEC_TRITON_HTTP": served.endpoint.http,
+        "JEC_TRITON_GRPC": served.endpoint.grpc,
+    }
+    (folder / "jec.conf").write_text(re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], TEMPLATE.read_text()))
+    places = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    whole = f"user {getpass.getuser()}; daemon off; pid {folder}/pid; error_log stderr; events {{}}"
+    (folder / "nginx.conf").write_text(f"{whole} http {{ access_log off; {places} include {folder}/jec.conf; }}")
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", "stderr"], stdout=log, stderr=log)
+    with ended(server):
+        wait_for_port(port, 20)
+        yield Proxy(port, certificate)
+
+
+@pytest.fixture
+def batch(jets: PackedJets) -> PaddedJets:
+    return PaddedJets.of(jets.slice(0, 3))
+
+
+def test_whoever_has_the_token_is_answered_over_http_as_without_a_proxy(
+    proxy: Proxy, served: Served, batch: PaddedJets
+) -> None:
+    body, headers = as_binary(good(batch))
+    with closing(http.client.HTTPConnection(served.endpoint.http)) as connection:
+        connection.request("POST", INFER, body, headers)
+        direct = connection.getresponse().read()
+    assert proxy.ask("POST", INFER, body, {**proxy.known(), **headers}) == (200, direct)
+    status, answer = proxy.ask("POST", INFER, as_json(good(batch)))
+    assert (status, json.loads(answer)["outputs"][0]["shape"]) == (200, [3, 1])
+    assert proxy.ask("GET", "/v2/health/ready") == (200, b"")
+    assert json.loads(proxy.ask("GET", "/v2/models/pfn/stats")[1])["model_stats"][0]["name"] == "pfn"
+
+
+def test_whoever_has_the_token_is_answered_over_grpc_as_without_a_proxy(
+    proxy: Proxy, served: Served, batch: PaddedJets
+) -> None:
+    import tritonclient.grpc as triton
+
+    inputs = [
+        triton.InferInput(name, list(array.shape), kind)
+        for (name, array), kind in zip(batch.arrays.items(), ("FP32", "INT64", "FP32"), strict=True)
+    ]
+    for tensor, array in zip(inputs, batch.arrays.values(), strict=True):
+        tensor.set_data_from_numpy(array)
+    with (
+        triton.InferenceServerClient(
+            f"localhost:{proxy.port}", ssl=True, root_certificates=str(proxy.certificate)
+        ) as client,
+        triton.InferenceServerClient(served.endpoint.grpc) as direct,
+    ):
+        answer = client.infer("pfn", inputs, headers={"authorization": f"Bearer {TOKEN}"})
+        np.testing.assert_array_equal(answer.as_numpy("log_factor"), direct.infer("pfn", inputs).as_numpy("log_factor"))
+
+
+def test_strangers_are_refused(proxy: Proxy, batch: PaddedJets) -> None:
+    body, headers = as_binary(good(batch))
+    for stranger in ({}, {"Authorization": "Bearer other"}, {"Authorization": f"Basic {TOKEN}"}):
+        assert proxy.ask("POST", INFER, body, {**headers, **stranger})[0] == 401
+        assert proxy.ask("GET", "/v2/health/ready", headers=stranger)[0] == 401
+    assert grpc_status(proxy, "ServerReady", ()) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/repository/index",
+        "/v2/repository/models/pfn/load",
+        "/v2/models/../repository/index",
+        "/v2/systemsharedmemory/status",
+        "/v2/trace/setting",
+        "/v2/models/pfn/trace/setting",
+        "/v2/logging",
+        "/metrics",
+        "/json/v2/models/pfn/infer",
+    ],
+)
+def test_nothing_else_of_triton_is_passed_on(proxy: Proxy, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert proxy.ask(method, path)[0] in {403, 404}
+
+
+def test_calls_that_load_models_or_share_memory_are_not_passed_on(proxy: Proxy) -> None:
+    known = (("authorization", f"Bearer {TOKEN}"),)
+    assert grpc_status(proxy, "ServerReady", known) == "OK"
+    for call in ("RepositoryIndex", "RepositoryModelLoad", "SystemSharedMemoryStatus", "TraceSetting", "LogSettings"):
+        assert grpc_status(proxy, call, known) == "PERMISSION_DENIED"
+
+
+def test_bodies_beyond_the_limits_are_refused(proxy: Proxy) -> None:
+    length = {"Inference_Header_Content_Length": "2"}
+    status, answer = proxy.ask("POST", INFER, b"{}" + bytes(3 << 20), proxy.known(**length))
+    assert (status, b"'inputs'" in answer) == (500, True)  # it reached Triton, which misses the tensors
+    assert proxy.ask("POST", INFER, b" " * (3 << 20))[0] == 413
+    # Refused by its announced length: nothing of it need be sent.
+    assert proxy.ask("POST", INFER, b"", proxy.known(**length, Content_Length=str(65 << 20)))[0] == 413
+    assert proxy.ask("POST", INFER, b"x", proxy.known(Content_Encoding="gzip"))[0] == 415
+
+
+def grpc_status(proxy: Proxy, call: str, metadata: tuple[tuple[str, str], ...]) -> str:
+    import grpc
+
+    credentials = grpc.ssl_channel_credentials(proxy.certificate.read_bytes())
+    with grpc.secure_channel(f"localhost:{proxy.port}", credentials) as channel:
+        try:
+            channel.unary_unary(GRPC_METHOD.format(call))(b"", timeout=20, metadata=metadata)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    return "OK"
