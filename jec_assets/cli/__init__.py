@@ -5,7 +5,7 @@ what they do, which is a call of the library. Libraries are imported inside the 
 at once.
 """
 
-from jec_assets.cli import jets, serving, training, workplace
+from jec_assets.cli import jets, models, serving, training, workplace
 from jec_assets.cli.app import app
 
-__all__ = ["app", "jets", "serving", "training", "workplace"]
+__all__ = ["app", "jets", "models", "serving", "training", "workplace"]

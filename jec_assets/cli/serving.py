@@ -13,22 +13,25 @@ from jec_assets.cli.app import app, console, fail, settings_now, storage_of
 @app.command()
 def serve() -> None:
     """Start (or find) this machine's Triton and have it load every model that is published."""
-    from jec_assets.models.families import FAMILIES
-    from jec_assets.serving.endpoint import load
+    from jec_assets.serving.deployment import load_served
+    from jec_assets.serving.endpoint import EndpointError
     from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.served import publish_endpoint
     from jec_assets.serving.triton import LocalTriton
 
     settings = settings_now()
     repository = ModelRepository(storage_of(settings))
-    models = [model for model in map(repository.current, FAMILIES) if model is not None]
-    if not models:
+    families = [family for family in repository.families() if repository.configuration(family) is not None]
+    if not families:
         fail("no model is published yet: run `make demo` or materialize onnx_repository")
     endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
-    load(endpoint, models)
     publish_endpoint(repository.storage, endpoint)
+    try:
+        models = load_served(endpoint, repository, families)
+    except EndpointError as fault:
+        fail(str(fault))
     for model in models:
-        console.print(f"{model.family} version {model.version}")
+        console.print(model.title, highlight=False)
     print(endpoint.url)  # noqa: T201 - the one thing that scripts read
 
 

@@ -9,7 +9,7 @@ What a client gets meanwhile is what it got before: the candidate has a name of 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,6 +122,11 @@ def roll_out(
     finally:
         withdraw_candidate(repository, candidate.family)
     return Rollout(served.family, served.version, candidate.version, len(jets.packed), checks, promoted)
+
+
+def first_jets(jets: SplitJets, number: int) -> SplitJets:
+    """The first so many jets of a split, or all if it has fewer."""
+    return replace(jets, packed=jets.packed.slice(0, number), table=jets.table.head(number))
 
 
 def mirror(endpoint: Endpoint, names: tuple[str, str], jets: PackedJets) -> Mirrored:
