@@ -147,14 +147,15 @@ def translated(address: str) -> Iterator[None]:
     try:
         yield
     except InferenceServerException as error:
-        raise _failure(address, str(error.status()), error.message()) from error
+        raise failure(address, str(error.status()), error.message()) from error
     except TimeoutError as error:
         raise DeadlineError(f"{address}: no answer in time") from error
     except (OSError, HTTPException, MalformedAnswerError) as error:
         raise ServerUnavailableError(f"{address}: {error}") from error
 
 
-def _failure(address: str, status: str, message: str) -> Exception:
+def failure(address: str, status: str, message: str) -> Exception:
+    """The exception for a status of HTTP or of gRPC that isn't good."""
     if status == OUT_OF_TIME:
         return DeadlineError(f"{address}: no answer in time")
     kind = ServerUnavailableError if status in TRANSIENT_STATUS else RequestRefusedError
@@ -258,11 +259,11 @@ class HttpTransport(Transport):
             connection.close()  # what comes over it later belongs to this request; the next one connects again
             raise
         if answer.status != OK:
-            raise _failure(self.address, str(answer.status), _reason(content))
+            raise failure(self.address, str(answer.status), reason(content))
         return content, json_length
 
 
-def _reason(content: bytes) -> str:
+def reason(content: bytes) -> str:
     """What Triton or a proxy says with a status that isn't 200."""
     try:
         return str(json.loads(content)["error"])
