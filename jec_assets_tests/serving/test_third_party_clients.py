@@ -1,0 +1,104 @@
+"""Clients that know nothing of this package, each used as its own documentation or code does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.utils
+
+from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.runtime import inference_session
+from jec_assets.serving.tensors import PaddedJets
+from jec_assets.serving.transport import PROTOCOLS, Protocol
+from jec_assets_tests.serving.conftest import Served
+
+pytestmark = pytest.mark.needs("triton")
+
+
+@pytest.fixture(scope="module")
+def batch(jets: PackedJets) -> PaddedJets:
+    return PaddedJets.of(jets.slice(0, 30))
+
+
+@pytest.fixture(scope="module")
+def expected(pfn_onnx: bytes, batch: PaddedJets) -> np.ndarray:
+    return inference_session(pfn_onnx, threads=1).log_factors(batch)
+
+
+def described(answer: Callable[..., Any], protocol: Protocol) -> dict[str, Any]:
+    return answer("pfn", "1", as_json=True) if protocol == "grpc" else answer("pfn", "1")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_tritonclient_as_coffea_uses_it(
+    served: Served, protocol: Protocol, batch: PaddedJets, expected: np.ndarray
+) -> None:
+    """coffea.ml_tools.triton_wrapper: all it needs is in the metadata, and each request has one fixed batch size."""
+    library, size = import_module(f"tritonclient.{protocol}"), 16
+    address = {"http": served.endpoint.http, "grpc": served.endpoint.grpc}[protocol]
+    client = library.InferenceServerClient(url=address, verbose=False)
+    metadata = described(client.get_model_metadata, protocol)
+    inputs = {tensor["name"]: tensor for tensor in metadata["inputs"]}
+    assert inputs.keys() == batch.arrays.keys()
+    found = []
+    for start in range(0, len(batch), size):
+        tensors = []
+        for name, tensor in inputs.items():
+            part = batch.arrays[name][start : start + size]
+            whole = np.resize(part, (size, *part.shape[1:]))
+            told = np.array([int(length) for length in tensor["shape"]])
+            assert (np.where(told > 0, whole.shape, told) == told).all()
+            tensors.append(library.InferInput(name, list(whole.shape), tensor["datatype"]))
+            kind = tritonclient.utils.triton_to_np_dtype(tensor["datatype"])
+            tensors[-1].set_data_from_numpy(whole.astype(kind))
+        outputs = [library.InferRequestedOutput("log_factor")]
+        answer = client.infer("pfn", model_version="1", inputs=tensors, outputs=outputs)
+        found.append(answer.as_numpy("log_factor")[: len(part)])
+    client.close()
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-6)
+
+
+def test_tritonclient_without_binary_tensors(served: Served, batch: PaddedJets, expected: np.ndarray) -> None:
+    library = import_module("tritonclient.http")
+    tensors = []
+    for name, array in batch.arrays.items():
+        tensor = library.InferInput(name, list(array.shape), tritonclient.utils.np_to_triton_dtype(array.dtype))
+        tensors.append(tensor.set_data_from_numpy(array, binary_data=False))
+    with library.InferenceServerClient(served.endpoint.http) as client:
+        answer = client.infer("pfn", tensors, outputs=[library.InferRequestedOutput("log_factor", binary_data=False)])
+    np.testing.assert_allclose(answer.as_numpy("log_factor"), expected, atol=1e-6)
+
+
+@pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
+def test_curl(served: Served, batch: PaddedJets, expected: np.ndarray, tmp_path: Path) -> None:
+    types = {"float32": "FP32", "int64": "INT64"}
+    inputs = [
+        {"name": name, "shape": array.shape, "datatype": types[array.dtype.name], "data": array.ravel().tolist()}
+        for name, array in batch.arrays.items()
+    ]
+    (tmp_path / "jets.json").write_text(json.dumps({"inputs": inputs}))
+    url = f"{served.endpoint.url}/v2/models/pfn/infer"
+    curl = ["curl", "--silent", "--fail", "--data", f"@{tmp_path / 'jets.json'}", url]
+    (output,) = json.loads(subprocess.run(curl, capture_output=True, check=True, timeout=60).stdout)["outputs"]
+    assert (output["name"], output["shape"]) == ("log_factor", [30, 1])
+    np.testing.assert_allclose(np.reshape(output["data"], (30, 1)), expected, atol=1e-6)
+
+
+def test_statistics_are_where_perf_analyzer_looks_for_them(served: Served) -> None:
+    """It makes up requests from the metadata with `--shape`, and reads what the server counted before and after."""
+    library = import_module("tritonclient.grpc")
+    with library.InferenceServerClient(served.endpoint.grpc) as client:
+        config = client.get_model_config("pfn", as_json=True)["config"]
+        assert int(config["max_batch_size"]) >= 1024
+        stats = client.get_inference_statistics("pfn", as_json=True)["model_stats"][0]
+        assert {"success", "queue", "compute_input", "compute_infer", "compute_output"} <= stats[
+            "inference_stats"
+        ].keys()
