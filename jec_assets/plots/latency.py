@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 COLUMNS = 3  # of the legend
+SHORT = 50.0  # an axis from some value to so many times that
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,23 @@ def _legend(drawn: pl.DataFrame) -> list[Line2D]:
 
 
 def _finish(axes: Axes, batch_sizes: list[int], quantity: Quantity) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
     axes.set_xticks(batch_sizes, [str(size) for size in batch_sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    label_log_scale(axes)
     axes.set_xlabel("Batch size [jets]")
     axes.set_ylabel(quantity.title)
+
+
+def label_log_scale(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers, at 2 and 5 too where there is room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_formatter(plain)
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.yaxis.set_minor_formatter(plain if high < SHORT * low else NullFormatter())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from jec_assets.plots.latency import label_log_scale
 from jec_assets.plots.style import GREY, INK, appearance, cms_style, legend_below, new_figure
 
 if TYPE_CHECKING:
@@ -63,10 +64,7 @@ def _mark_knee(axes: Axes, knee: pl.DataFrame) -> None:
 
 
 def _finish(axes: Axes, title: str) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    label_log_scale(axes)
     axes.margins(0.08, 0.12)
     axes.set_xlim(left=0)
     axes.text(0.03, 0.96, title, transform=axes.transAxes, verticalalignment="top")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PERCENTILES = (50, 95, 99)
 MANY = 100  # clients, and connections of an open loop
+GRACE = 0.25  # seconds after the last request of an open loop: what is not answered then was waiting for longer
 SCHEMA = {
     "family": pl.String,
     "loop": pl.String,
@@ -169,7 +170,7 @@ class Loads:
     def open(self, rate: float, seconds: float, seed: int, connections: int = MANY) -> LoadPoint:
         """Requests at random times, `rate` a second on average, over so many connections.
 
-        Those that wait when the seconds are over are not answered.
+        Those that are not answered GRACE after the seconds are over count as unanswered.
         """
         return asyncio.run(self._open(_Arrivals(rate, seconds, seed), connections))
 
@@ -196,6 +197,7 @@ class Loads:
                 while True:
                     came, request = await waiting.get()
                     tally.count(came, await connection.ask(request))
+                    waiting.task_done()
 
             tasks = [asyncio.create_task(pass_on(connection)) for connection in opened]
             tally = _Tally()
@@ -203,6 +205,8 @@ class Loads:
             async for came in arrivals:
                 waiting.put_nowait((came, next(requests)))
                 number += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(waiting.join(), GRACE)
             point = tally.point(connections, number / arrivals.seconds, number - tally.counted)
             for task in tasks:
                 task.cancel()
