@@ -7,8 +7,10 @@ Belongs here: options, tables and JSON. Does not belong here: searching (`jec_as
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +30,7 @@ models = typer.Typer(help="Versions of models: find, compare, promote and roll b
 app.add_typer(models, name="models")
 
 DIGEST_SHOWN = 8  # characters of it
+TOKEN_VARIABLE = "JEC_REPOSITORY_TOKEN"  # noqa: S105 - where a secret is, not one; no setting, or it would be shown
 Family = Annotated[str, typer.Argument(help="pfn, particle_net, ...")]
 Version = Annotated[str, typer.Argument(help="A version: its number, a tag, or `served`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -261,6 +264,32 @@ def verify(families: Annotated[list[str] | None, typer.Argument(help="Families; 
         for family in checked:
             repository.check(family)
     console.print(f"whole: {', '.join(checked) or 'nothing is published'}", highlight=False)
+
+
+@models.command()
+def serve(
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token; without it, JEC_REPOSITORY_TOKEN has it.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8090,
+    max_upload: Annotated[int, typer.Option(min=1, help="MB of a request.")] = 256,
+) -> None:
+    """Offer the repository over HTTP, on this machine only: list, show, fetch, upload, tag and delete with a token.
+
+    Uploads are stored, not served: promote them. For other machines put a proxy with TLS before it.
+    """
+    try:
+        import uvicorn
+
+        from jec_assets.serving.repository_service import WeakTokenError, repository_service
+    except ModuleNotFoundError as missing:
+        fail(f"{missing.name} is not installed: pip install 'jec-assets[repository]'")
+    try:
+        token = (token_file.read_text() if token_file else os.environ.get(TOKEN_VARIABLE, "")).strip()
+        service = repository_service(_repository(), token, max_upload << 20)
+    except (OSError, WeakTokenError) as fault:
+        fail(f"{fault} (--token-file, or the variable {TOKEN_VARIABLE})")
+    uvicorn.run(service, host="127.0.0.1", port=port, log_level="warning", server_header=False)
 
 
 def _running(repository: ModelRepository) -> Endpoint:
