@@ -86,6 +86,16 @@ def ready(endpoint: Endpoint) -> bool:
         return False
 
 
+def live(endpoint: Endpoint) -> bool:
+    """Whether the server answers at all, be it that it isn't ready."""
+    try:
+        with connected(endpoint, READY_TIMEOUT) as server:
+            server.is_server_live()
+    except EndpointError:
+        return False
+    return True
+
+
 def load(endpoint: Endpoint, models: Sequence[PublishedModel]) -> None:
     """Have the server serve these versions to whoever names none.
 

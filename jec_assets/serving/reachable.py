@@ -1,6 +1,6 @@
-"""Can the model repository be reached, and how does Triton call it?
+"""Can the model repository be reached?
 
-Belongs here: addresses of repositories on S3. Does not belong here: what lies there (`repository.py`).
+Belongs here: asking its server. Does not belong here: what lies there (`repository.py`).
 
 Triton waits for a dead S3 server for a quarter of a minute and more, several times a model, without a word: whoever
 has it read a repository asks first.
@@ -24,7 +24,7 @@ def require_reachable(repository: str) -> None:
     """UnreachableRepositoryError, within seconds, if an s3:// repository's server doesn't answer; folders pass."""
     if not repository.startswith(SCHEME):
         return
-    server = urlsplit(_server())
+    server = urlsplit(_server(repository))
     connect = HTTPConnection if server.scheme == "http" else HTTPSConnection
     connection = connect(str(server.hostname), server.port, timeout=TIMEOUT)
     try:
@@ -39,19 +39,10 @@ def require_reachable(repository: str) -> None:
         connection.close()
 
 
-def triton_address(repository: str) -> str:
-    """The repository as Triton wants it named: it reads no AWS_ENDPOINT_URL, the server stands in the address."""
-    if not repository.startswith(SCHEME) or not _configured():
-        return repository
-    return f"{SCHEME}{_server()}/{repository.removeprefix(SCHEME)}"
-
-
-def _server() -> str:
-    region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
-    return _configured() or f"https://s3.{region}.amazonaws.com"
-
-
-def _configured() -> str:
-    """The S3 server that every S3 client of this machine is told to use; empty: Amazon's."""
-    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
-    return address.rstrip("/")
+def _server(repository: str) -> str:
+    """The S3 server of a repository as Triton names it: the address may begin with it, else it is Amazon's."""
+    place = repository.removeprefix(SCHEME)
+    if "://" in place:
+        server = urlsplit(place)
+        return f"{server.scheme}://{server.netloc}"
+    return f"https://s3.{os.environ.get('AWS_DEFAULT_REGION', 'us-east-1')}.amazonaws.com"

@@ -23,10 +23,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from jec_assets.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, spawn
 from jec_assets.serving.command_line import EXIT_TIMEOUT, Launch, Ports, backend_argument
-from jec_assets.serving.endpoint import Endpoint, EndpointError, ready
+from jec_assets.serving.endpoint import Endpoint, EndpointError, live, ready
 from jec_assets.serving.installation import TritonInstallation, assemble_backends, find_triton, fingerprint
 from jec_assets.serving.instances import models_without_a_process
-from jec_assets.serving.reachable import require_reachable, triton_address
+from jec_assets.serving.reachable import require_reachable
 from jec_assets.storage import digest_bytes, write_atomically
 
 if TYPE_CHECKING:
@@ -183,9 +183,8 @@ class LocalTriton:
         self, installation: TritonInstallation, repository: str, models: Sequence[str], ports: Ports
     ) -> Endpoint:
         assemble_backends(installation, self.backends)
-        address = triton_address(repository)
         token = self._keep_token(secrets.token_urlsafe(24))
-        launch = Launch(installation.server, address, self.backends, self._shared_memory, ports, token, models)
+        launch = Launch(installation.server, repository, self.backends, self._shared_memory, ports, token, models)
         process = spawn(launch.arguments(), installation.environment, self.log)
         state = ServerState(
             process.pid,
@@ -220,6 +219,9 @@ class LocalTriton:
                 if "already in use" in said:
                     raise PortTakenError(f"another program listens on one of Triton's ports, end it or choose:\n{said}")
                 raise TritonStartError(f"Triton ended while it started ({self.log}):\n{said}")
+            # It listens once it has tried to load models: one that is not ready then couldn't read its repository.
+            if live(endpoint) and not ready(endpoint):
+                raise TritonStartError(f"Triton can't use its repository ({self.log}):\n{self.last_words()}")
             if time.monotonic() > deadline:
                 raise TritonStartError(
                     f"Triton is not ready after {START_TIMEOUT:.0f} s ({self.log}):\n{self.last_words()}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -12,14 +14,21 @@ import pytest
 
 from jec_assets.processes import SHARED_MEMORY, free_ports, is_running
 from jec_assets.serving import triton as module
+from jec_assets.serving.command_line import Ports
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import EndpointError, load, ready
 from jec_assets.serving.repository import ModelRepository
-from jec_assets.serving.triton import LocalTriton, TritonStartError
+from jec_assets.serving.triton import LocalTriton, PortTakenError, TritonStartError
 from jec_assets_tests.serving.conftest import Served, card_of
 from jec_assets_tests.test_processes import wait_until
 
 pytestmark = pytest.mark.needs("triton")
+
+STARTER = """
+import sys, time, pathlib, jec_assets.serving.triton as triton
+triton.LocalTriton(pathlib.Path(sys.argv[1])).start_or_reuse(sys.argv[2])
+time.sleep(600)
+"""
 
 
 def leftovers(triton: LocalTriton) -> list[str]:
@@ -175,3 +184,35 @@ def test_a_model_of_other_widths_than_its_configuration_is_not_served(served: Se
     model = served.repository.publish(card, pfn_onnx, InstanceSettings())
     with pytest.raises(EndpointError, match=r"config.pbtxt says \(14, 1\) particle and jet features"):
         load(served.endpoint, [model])
+
+
+def test_a_port_that_was_asked_for_and_is_in_use_is_said(repository: ModelRepository, tmp_path: Path) -> None:
+    Path(repository.uri).mkdir(parents=True)
+    http, grpc, metrics = free_ports(3)
+    triton = LocalTriton(tmp_path / "work", Ports(http, grpc, metrics))
+    try:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", http))
+            taken.listen()
+            with pytest.raises(PortTakenError, match=rf"end it or choose:(.|\n)*{http}"):
+                triton.start_or_reuse(repository.uri)
+        assert leftovers(triton) == []
+        assert triton.start_or_reuse(repository.uri).http == f"127.0.0.1:{http}"
+        elsewhere = LocalTriton(tmp_path / "work", Ports(*free_ports(3)))
+        assert elsewhere.start_or_reuse(repository.uri).http != f"127.0.0.1:{http}"
+    finally:
+        triton.stop()
+
+
+def test_what_dies_with_its_starter_killed_leaves_nothing(tmp_path: Path, repository: ModelRepository) -> None:
+    Path(repository.uri).mkdir(parents=True)
+    triton = LocalTriton(tmp_path / "work")
+    arguments = [str(tmp_path / "work"), repository.uri]
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, *arguments])
+    try:
+        wait_until(triton.log.exists)
+        starter.kill()  # at whatever point of starting it is
+    finally:
+        starter.wait()
+        triton.stop()
+    assert leftovers(triton) == []
