@@ -10,7 +10,6 @@ from pathlib import Path
 import awkward as ak
 import numpy as np
 import pytest
-import tritonclient.http
 import uproot
 from typer.testing import CliRunner
 
@@ -35,7 +34,7 @@ from jec_assets.serving.calibrated_file import RESIDUAL, calibrate_file
 from jec_assets.serving.calibrator import Calibrator, ChangedFeaturesError
 from jec_assets.serving.client import NoQuantilesError
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.endpoint import load
+from jec_assets.serving.endpoint import load, unload
 from jec_assets.serving.export import export_onnx
 from jec_assets.serving.predictors import LocalPredictor
 from jec_assets.serving.repository import ModelRepository
@@ -101,8 +100,7 @@ def both(served: Served, network: JetNetwork) -> Iterator[Both]:
     load(served.endpoint, [served.repository.publish(card, onnx, InstanceSettings())])
     publish_endpoint(served.repository.storage, served.endpoint)
     yield Both(served.endpoint.url, served.repository)
-    with tritonclient.http.InferenceServerClient(served.endpoint.http) as server:
-        server.unload_model("pfn_committee")
+    unload(served.endpoint, "pfn_committee")
 
 
 @pytest.fixture(params=["served", "local"])
