@@ -90,7 +90,7 @@ test: install ## The whole test suite
 
 # What the claims of benchmarks/ compare with, in an environment of its own.
 CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver \
-	onnx_vs_weaver
+	onnx_vs_weaver served_vs_inprocess requests_per_second
 
 bench: install .bench/installed ## Measure training and exported graphs against their peers, a line and a ratio each (about ten minutes)
 	@for claim in $(CLAIMS); do python -m benchmarks.$$claim; done

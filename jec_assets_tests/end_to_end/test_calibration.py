@@ -24,6 +24,7 @@ SMALL = {
     "JEC_EPOCHS": "2",
     "JEC_SEED": "1",
     "JEC_LATENCY_REPETITIONS": "2",
+    "JEC_LOAD_SECONDS": "0.05",
     "JEC_READING_PROCESSES": "1",
     "JEC_THREADS": "1",
 }
