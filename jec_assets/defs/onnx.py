@@ -11,7 +11,6 @@ from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.training_range import TrainingRange
-from jec_assets.search.best import load_best, load_best_description, load_best_network
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
@@ -57,9 +56,7 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         training_range = TrainingRange.of(load_table(storage, "train"))
         releases = []
         for family in families_at_hand(settings, storage):
-            best = load_best(storage, family)
-            network, description = load_best_network(storage, best), load_best_description(storage, best)
-            candidate = Candidate(best, network, description, training_range)
+            candidate = Candidate.chosen(storage, family, training_range)
             releases.append(release(repository, candidate, validation, policy))
             publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")

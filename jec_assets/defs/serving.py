@@ -14,7 +14,8 @@ from jec_assets.reports.latency import latency_report
 from jec_assets.reports.publishing import publish
 from jec_assets.reports.sources import sources
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.endpoint import Endpoint, existing_endpoint, load
+from jec_assets.serving.deployment import load_served
+from jec_assets.serving.endpoint import Endpoint, existing_endpoint
 from jec_assets.serving.latency import LatencyPlan, measure
 from jec_assets.serving.level_latency import measure_levels
 from jec_assets.serving.load import LoadPlan, measure_load
@@ -44,8 +45,7 @@ def served_endpoint(
     """
     repository = ModelRepository(storage)
     endpoint = _endpoint(settings, repository)
-    models = repository.served(families_at_hand(settings, storage))
-    load(endpoint, models)
+    models = load_served(endpoint, repository, families_at_hand(settings, storage))
     jets = load_split(storage, "test").packed.slice(0, SELF_TEST_JETS)
     tests = [self_test(endpoint, repository, model, jets) for model in models]
     publish_endpoint(storage, endpoint)
@@ -70,8 +70,7 @@ def latency_benchmark(
     endpoint, provenance = load_endpoint(storage), sources("latency", present)
     # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
     repository = ModelRepository(storage)
-    models = repository.served(present.families)
-    load(endpoint, models)
+    models = load_served(endpoint, repository, present.families)
     graphs, jets = {model.family: repository.onnx(model) for model in models}, load_split(storage, "test").packed
     sessions = {family: inference_session(graph, SERVED_THREADS) for family, graph in graphs.items()}
     plan = LatencyPlan(settings.latency_repetitions, settings.latency_seconds, seed=settings.seed)

@@ -26,7 +26,7 @@ from jec_assets.serving import export
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportMismatchError
 from jec_assets.serving.promotion import Promotion
-from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release
+from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release, stage
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import load_release, publish_release
 from jec_assets.storage import Storage
@@ -172,3 +172,23 @@ def test_a_served_model_of_other_features_is_replaced_with_that_reason(good: Jet
     released = release(repository, candidate(good, "good"), validation, POLICY)
     assert released.promotion.promoted
     assert "other features" in released.promotion.reason
+
+
+def test_a_staged_candidate_is_stored_and_what_is_served_stays(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    first = release(repository, candidate(small_network("pfn", seed=2), "worse"), validation, POLICY)
+    staged = stage(repository, candidate(good, "good"), validation, POLICY)
+    assert staged.promotion.promoted
+    assert staged.model.version == 2
+    assert repository.current("pfn") == first.model
+    assert repository.promote("pfn", 2) == staged.model
+
+
+def test_the_card_tells_how_the_network_was_made(good: JetNetwork, storage: Storage) -> None:
+    told = replace(candidate(good, "good"), training={"epochs": 50, "loss": "absolute"})
+    card = release(ModelRepository(storage), told, validation_for(good), POLICY).model.card
+    assert card.hyperparameters == SMALL["pfn"].to_dict()
+    assert card.training == {"epochs": 50, "loss": "absolute"}
+    text = storage.read_bytes("model_repository/pfn/1/README.md").decode()
+    for line in ("| epochs | 50 |", "| phi_units | 16 |", "| constituents | 1 | 120 | 1 |", "| 0 | log_pt | log GeV |"):
+        assert line in text
