@@ -33,7 +33,7 @@ RATIO = r"Median of $p_\mathrm{T,gen} / p_\mathrm{T,cal}$"
 
 
 def closure_panels(closures: Sequence[Closure], binned: Binned) -> Figure:
-    """The ratio of every correction against pT, a panel for each bin of |eta|; a band of 1 % about what is expected.
+    """The ratio of every correction against pT, a panel for each bin of |eta|; lines 1 % about what is expected.
 
     Bins of pT_gen that the selection biases are shaded and don't set the scale: they may lie outside the frame.
     """
@@ -70,12 +70,13 @@ def _draw(axes: Axes, closures: Sequence[Closure]) -> None:
 
 
 def _draw_tolerance(axes: Axes, closures: Sequence[Closure]) -> None:
-    """The band of 1 % about what is expected of the families, on average, in each bin."""
+    """Lines 1 % above and below what is expected of the families, on average, in each bin."""
     pts = list(dict.fromkeys(each.pt for each in closures))
     families = [each for each in closures if each.correction != STANDARD] or closures
     expected = np.array([np.mean([each.expected for each in families if each.pt == pt]) for pt in pts])
-    edges, steps = [pts[0].low, *(pt.high for pt in pts)], np.append(expected, expected[-1])
-    axes.fill_between(edges, steps - TOLERANCE, steps + TOLERANCE, step="post", color=GREY, alpha=0.25, linewidth=0)
+    edges = [pts[0].low, *(pt.high for pt in pts)]
+    for limit in (expected - TOLERANCE, expected + TOLERANCE):
+        axes.stairs(limit, edges, baseline=None, color=GREY, linewidth=1)
 
 
 def _region_text(region: Interval, binned: Binned) -> str:

@@ -130,7 +130,7 @@ def _failing_table(study: ClosureStudy) -> Table:
         "Bins that fail to close",
         ("Correction", "Residual correction", *_BIN_COLUMNS, "Allowed"),
         tuple(
-            (title(each.correction), residual, *_bin_cells(each), f"± {each.allowed:.4f}")
+            (title(each.correction), residual, *_bin_cells(each), f"±\N{NO-BREAK SPACE}{each.allowed:.4f}")
             for residual, side in ((ALONE, study.alone), (WITH_RESIDUAL, study.with_residual))
             for verdict in side.verdicts.values()
             for each in verdict.failures
@@ -180,8 +180,8 @@ def _figure(side: ClosureSide, binned: Binned, name: str, heading: str) -> Repor
         closure_panels(side.closures, binned),
         name,
         heading,
-        f"Points with error bars: median of pT,gen / pT,cal against pT, a panel for each bin of |η|; a band of "
-        f"{PERCENT * TOLERANCE:g} % about what a perfect network would have. {counted}",
+        f"Points with error bars: median of pT,gen / pT,cal against pT, a panel for each bin of |η|; lines "
+        f"{PERCENT * TOLERANCE:g} % above and below what a perfect network would have. {counted}",
     )
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 Binned = Literal["reconstructed", "generated"]
 
 CAL_PT_EDGES = (40, 50, 65, 80, 100, 150, 250, 500, 1000, BEAM_ENERGY)  # GeV
-ABS_ETA_EDGES = (0, 0.8, 1.3, 1.9, 2.5)
+ABS_ETA_EDGES = (0, 0.8, 1.3, 1.5, 1.7, 1.9, 2.5)  # fine where barrel and endcap calorimeters meet
 GEN_PT_EDGES = (20, 30, *CAL_PT_EDGES)  # GeV
 TOLERANCE = 0.01
 STANDARD_DEVIATIONS = 3.0

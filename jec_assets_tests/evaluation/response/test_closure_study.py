@@ -9,13 +9,13 @@ from jec_assets.evaluation.response.closure_study import study_closure
 from jec_assets_tests.evaluation.regressions import perfect_regression, scaled, some
 
 VALIDATION, TEST = perfect_regression(seed=4), perfect_regression(seed=3)
-DRAWS = Resampling(10).draws(TEST.event)
+DRAWS = Resampling().draws(TEST.event)
 
 
 def test_both_sides_of_a_biased_network():
     study = study_closure(scaled(TEST, 1.04), scaled(VALIDATION, 1.04), DRAWS)
     assert not study.alone.verdicts["pfn"].passed
-    assert study.with_residual.verdicts["pfn"].passed
+    assert len(study.with_residual.verdicts["pfn"].failures) <= 1  # by chance, of 70
     before, after = study.alone.losses["pfn"], study.with_residual.losses["pfn"]
     assert before.value == pytest.approx(jet_losses(TEST.target, scaled(TEST, 1.04).log_factors["pfn"]).mean())
     assert after.value < before.value
