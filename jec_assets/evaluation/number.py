@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_JETS = "no jets"
+ROUNDING = 1e-12  # of the value, or of 1: what floating-point arithmetic makes of resamples that are all the same
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Number:
         resampled = samples[1:][np.isfinite(samples[1:])]
         if n == 1 or len(resampled) < 2:
             return cls(value, None, n, f"n = {n}")
+        if np.ptp(resampled) <= ROUNDING * max(abs(value), 1.0):
+            return cls(value, 0.0, n)
         return cls(value, float(np.std(resampled, ddof=1)), n)
 
     @classmethod

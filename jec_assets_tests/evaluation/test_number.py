@@ -31,6 +31,12 @@ def test_resamples_without_the_group_do_not_count():
     assert Number.of(np.array([1.0, np.nan, np.nan, 2.0]), 2).uncertainty is None
 
 
+def test_a_spread_that_is_rounding_alone_is_0():
+    samples = np.array([0.1 + 0.2, 0.3, 0.1 + 0.2, 0.3])
+    assert np.std(samples[1:]) > 0
+    assert Number.of(samples, 4).uncertainty == 0
+
+
 def test_json_holds_everything():
     assert json.loads(json.dumps(Number(1.0, None, 1, "n = 1").as_json())) == {
         "value": 1.0,
