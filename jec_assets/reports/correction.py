@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.bootstrap import Resampling
     from jec_assets.jets.standard_correction import SourceCorrection
 
-QUANTITIES = {"gen_pt": "pT,gen [GeV]", "abs_gen_eta": "|η_gen|", "rho": "ρ [GeV]"}
+QUANTITIES = {"gen_pt": "pT,gen [GeV]", "abs_gen_eta": "|η,gen|", "rho": "ρ [GeV]"}
 TITLES = {
     "regions": "both regions",
     "barrel": "pT,gen, barrel",
     "endcap": "pT,gen, endcap",
-    "abs_gen_eta": "|η_gen|",
+    "abs_gen_eta": "|η,gen|",
     "rho": "ρ",
 }
 DEFINITIONS = "s: interquartile range over median of the response; ratio: s over that of the correction above it."

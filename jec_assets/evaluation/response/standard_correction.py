@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Correction = Literal["uncorrected", "file", "derived"]
 Quantity = Literal["gen_pt", "abs_gen_eta", "rho"]
 
-
 ALL_REGIONS = Interval("all", REGION_EDGES[0], REGION_EDGES[-1])
 
 
@@ -50,7 +49,7 @@ REGIONS_VIEW = View("regions", "abs_gen_eta", REGION_EDGES)
 CURVES = (
     *(View(region.name, "gen_pt", GEN_PT_EDGES, region) for region in REGIONS),
     View("abs_gen_eta", "abs_gen_eta", ABS_GEN_ETA_EDGES),
-    View("rho", "rho", (0, 5, 10, 15, 20, 25, 30, 40, 100)),
+    View("rho", "rho", (0, 5, 10, 15, 20, 25, 30, 60)),
 )
 
 
