@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.bins import FLAVORS, REGIONS, Interval
+from jec_assets.evaluation.bins import ALL_FLAVORS, FLAVORS, REGIONS, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OUTSIDE = -1
-ALL_FLAVORS = "all"  # unknown ones too
 REGION_EDGES = (REGIONS[0].low, *(region.high for region in REGIONS))
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.bins import REGIONS
-from jec_assets.evaluation.grouping import ALL_FLAVORS
+from jec_assets.evaluation.bins import ALL_FLAVORS, REGIONS
 from jec_assets.evaluation.response.jet_resolution import NOMINAL, PULL_EDGES
 from jec_assets.plots.binned import draw_in_bins, frame_bins, in_percent, label_grid, sparse_log_axis
 from jec_assets.plots.style import (

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.bins import FLAVORS, UNBIASED_GEN_PT
-from jec_assets.evaluation.grouping import ALL_FLAVORS
+from jec_assets.evaluation.bins import ALL_FLAVORS, FLAVORS, UNBIASED_GEN_PT
 from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.binned import (
     draw_in_bins,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS, UNBIASED_GEN_PT
+from jec_assets.evaluation.bins import ALL_FLAVORS, GEN_PT_INTERVALS, REGIONS, UNBIASED_GEN_PT
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.grouping import ALL_FLAVORS
 from jec_assets.evaluation.response.closure_study import study_closure
 from jec_assets.evaluation.response.response_curves import (
     EDGES,

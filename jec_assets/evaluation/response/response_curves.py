@@ -51,7 +51,7 @@ EDGES: dict[Quantity, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class MedianResponse:
-    """One correction, one bin of a quantity, jets of one flavor or of all (`grouping.ALL_FLAVORS`)."""
+    """One correction, one bin of a quantity, jets of one flavor or of all (`bins.ALL_FLAVORS`)."""
 
     quantity: Quantity
     interval: Interval
