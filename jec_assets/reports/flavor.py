@@ -19,6 +19,7 @@ from jec_assets.reports.text import (
     listing,
     number_text,
     percent_text,
+    shares_by_region,
     title,
 )
 
@@ -52,16 +53,12 @@ def flavor_report(jets: pl.DataFrame, resampling: Resampling) -> Report:
 
 
 def _summary(results: Sequence[FlavorDependence]) -> str:
-    networks = [each for each in results if each.interval == INCLUSIVE and each.correction != STANDARD]
-    return (
-        "Improvement of the flavor dependence for pT,gen from 30 GeV: "
-        + "; ".join(f"{title(each.correction)}, {each.region.name}: {_improvement_text(each)}" for each in networks)
-        + "."
+    improvements = (
+        (each.region, each.correction, each.alpha)
+        for each in results
+        if each.interval == INCLUSIVE and each.correction != STANDARD
     )
-
-
-def _improvement_text(result: FlavorDependence) -> str:
-    return number_text(result.alpha, PERCENT) + ("" if result.alpha.value is None else " %")
+    return f"Improvement of the flavor dependence for pT,gen from 30 GeV: {shares_by_region(improvements)}."
 
 
 def _table(results: Sequence[FlavorDependence]) -> Table:

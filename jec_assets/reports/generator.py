@@ -16,7 +16,7 @@ from jec_assets.evaluation.response.generator import (
 from jec_assets.plots.generator import generator_shift
 from jec_assets.plots.style import minus
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import PERCENT, count_text, interval_text, listing, number_text, title
+from jec_assets.reports.text import PERCENT, count_text, interval_text, listing, number_text, shares_by_region, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,10 +53,7 @@ def _summary(results: Sequence[GeneratorShifts], jets: tuple[int, int]) -> str:
     return (
         f"{count_text(jets[0])} test jets of the nominal generator, {count_text(jets[1])} jets of the alternative one. "
         f"Shift of {DIFFERENCE} for pT,gen from 30 GeV: "
-        + "; ".join(
-            f"{title(each.correction)}, {each.region.name}: {_percent_text(each.shifts[LIGHT_MINUS_GLUON].shift)}"
-            for each in inclusive
-        )
+        + shares_by_region((each.region, each.correction, each.shifts[LIGHT_MINUS_GLUON].shift) for each in inclusive)
         + "."
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.bins import FLAVORS
+from jec_assets.evaluation.bins import ALL_FLAVORS, FLAVORS
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
-from jec_assets.evaluation.grouping import ALL_FLAVORS
 from jec_assets.evaluation.response.jet_resolution import (
     NOMINAL,
     Coverage,
@@ -91,6 +90,8 @@ def _nothing_predicted() -> Report:
 
 
 def _sentence(each: Pulls) -> str:
+    if each.mean.value is None:
+        return f"{title(each.family)}: {each.mean.note}."
     return (
         f"{title(each.family)}: pulls have the mean {number_text(each.mean)} and the core width "
         f"{number_text(each.core_width)}, which is 1 for a right resolution."

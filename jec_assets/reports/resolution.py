@@ -18,6 +18,7 @@ from jec_assets.reports.text import (
     interval_text,
     number_text,
     percent_text,
+    shares_by_region,
     title,
 )
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from jec_assets.evaluation.bootstrap import Resampling
-    from jec_assets.evaluation.number import Number
 
 LABELS = ("Region", "pT,gen [GeV]", "Correction")
 WIDTHS = ("s [%]", "β [%]")
@@ -79,25 +79,18 @@ def resolution_report(jets: pl.DataFrame, resampling: Resampling) -> Report:
 
 def _summary(results: Sequence[Resolution], corrected: Sequence[CorrectedResolution]) -> str:
     plain = [
-        (each.correction, each.region, each.beta)
+        (each.region, each.correction, each.beta)
         for each in results
         if each.interval == INCLUSIVE and each.correction != STANDARD
     ]
     unshrunk = [
-        (each.correction, each.region, each.beta)
+        (each.region, each.correction, each.beta)
         for each in corrected
         if each.interval == UNBIASED_INCLUSIVE and each.correction != STANDARD
     ]
     return (
-        f"Improvement of the resolution for pT,gen from {INCLUSIVE.low:g} GeV: {_listed(plain)}. "
-        f"Corrected for shrinkage, from {UNBIASED_INCLUSIVE.low:g} GeV: {_listed(unshrunk)}."
-    )
-
-
-def _listed(improvements: Sequence[tuple[str, Interval, Number]]) -> str:
-    return "; ".join(
-        f"{title(correction)}, {region.name}: {number_text(beta, PERCENT)}" + ("" if beta.value is None else " %")
-        for correction, region, beta in improvements
+        f"Improvement of the resolution for pT,gen from {INCLUSIVE.low:g} GeV: {shares_by_region(plain)}. "
+        f"Corrected for shrinkage, from {UNBIASED_INCLUSIVE.low:g} GeV: {shares_by_region(unshrunk)}."
     )
 
 

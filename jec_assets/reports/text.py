@@ -70,6 +70,15 @@ def interval_text(interval: Interval) -> str:
     return f"{interval.low:.0f}–{interval.high:.0f}"
 
 
+def shares_by_region(shares: Iterable[tuple[Interval, str, Number]]) -> str:
+    """Shares of corrections in regions, as percent: `barrel: PFN 61.4 ± 5.5 %, ParticleNet no jets; endcap: ...`."""
+    regions: dict[str, list[str]] = {}
+    for region, correction, share in shares:
+        sign = "" if share.value is None else " %"
+        regions.setdefault(region.name, []).append(f"{title(correction)} {number_text(share, PERCENT)}{sign}")
+    return "; ".join(f"{region}: {', '.join(told)}" for region, told in regions.items())
+
+
 def listing(parts: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *head, last = parts

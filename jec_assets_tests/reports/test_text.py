@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from jec_assets.evaluation.bins import GEN_PT_INTERVALS
+from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS
 from jec_assets.evaluation.jets.dataset import BELOW_INTERVALS
 from jec_assets.evaluation.number import Number
-from jec_assets.reports.text import interval_text, listing, number_text, percent_text, value_text
+from jec_assets.reports.text import interval_text, listing, number_text, percent_text, shares_by_region, value_text
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,12 @@ def test_intervals_and_lists():
     ]
     assert texts == ["< 30", "30–100", "100–300", "300–1000", "≥ 1000"]
     assert [listing(parts) for parts in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+def test_shares_are_told_region_by_region():
+    alone, none = Number(0.5, None, 1, "n = 1"), Number.missing(0, "no jets")
+    shares = [(REGIONS[0], "pfn", alone), (REGIONS[0], "standard", none), (REGIONS[1], "pfn", alone)]
+    assert shares_by_region(shares) == (
+        "barrel: PFN 50 (n = 1) %, Standard correction no jets; endcap: PFN 50 (n = 1) %"
+    )
+    assert shares_by_region([]) == ""
