@@ -56,7 +56,7 @@ def publish(storage: Storage, report: Report, provenance: Mapping[str, JsonValue
         "figures": figures,
         "numbers": report.numbers,
     }
-    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(body, indent=1, allow_nan=False, ensure_ascii=False)
     artifact = storage.publish_named_by_digest(OBJECTS, ".json", text.encode())
     pointer = {"digest": artifact.digest, "key": artifact.key, "provenance": provenance}
     storage.publish_json(pointer_key(report.name), pointer)
