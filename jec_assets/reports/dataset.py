@@ -188,14 +188,15 @@ def _distributions(splits: Mapping[str, pl.DataFrame], features: FeatureDistribu
 
 
 def _feature_figures(name: str, title: str, features: Sequence[Distribution]) -> list[ReportFigure]:
+    parts = in_figures(features)
     return [
         ReportFigure.of(
             small_multiples(part),
             f"{name}_{number}",
-            title,
+            f"{title} ({number} of {len(parts)})" if len(parts) > 1 else title,
             f"Share of entries against {listing(each.name for each in part)}, a panel each; a line for each flavor.",
         )
-        for number, part in enumerate(in_figures(features), 1)
+        for number, part in enumerate(parts, 1)
     ]
 
 

@@ -93,7 +93,7 @@ def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
             for each in losses
         ),
         (
-            "Loss: mean of |y - prediction| over all test jets, y = log(pT,gen / pT,reco); jets with |y| >= 1 count 0.",
+            "Loss: mean of |y - prediction| over all test jets, y = log(pT,gen / pT,reco); jets with |y| ≥ 1 count 0.",
             "Gain: (L_standard - L) / L, as published; below: (L_baseline - L) / L_baseline.",
             "Constant shift and kinematics, a regression on (log pT, eta) alone, are fitted to the training jets with "
             "the same loss.",

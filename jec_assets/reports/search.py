@@ -62,7 +62,11 @@ def _best_trials(family: str, summary: SearchSummary) -> Table:
         tuple(_row(each, names) for each in summary.top),
         (
             "Ranked by validation loss; the test set was looked at after the choice.",
-            f"Published gain [%]: {percent_text(published.GAIN.get(family))}, {published.NOT_COMPARABLE}.",
+            *(
+                (f"Published gain [%]: {percent_text(published.GAIN[family])}, {published.NOT_COMPARABLE}.",)
+                if family in published.GAIN
+                else ()
+            ),
         ),
     )
 
@@ -84,7 +88,7 @@ def _hyperparameters(family: str, summary: SearchSummary) -> Table:
         (
             f"{_compared(summary)} Uncertainties of ρ are standard errors. Importance: the share in the variance of "
             "the loss over the space that was searched (fANOVA, by Optuna).",
-            published.NOTE,
+            *((published.NOTE,) if known else ()),
         ),
     ).without_empty_columns()
 
@@ -103,7 +107,7 @@ def _quartiles(family: str, summary: SearchSummary) -> Table:
             )
             for name, means in summary.quartiles.items()
         ),
-        (f"{_compared(summary)} Uncertainties are standard errors.", published.NOTE),
+        (f"{_compared(summary)} Uncertainties are standard errors.", *((published.NOTE,) if known else ())),
     ).without_empty_columns()
 
 

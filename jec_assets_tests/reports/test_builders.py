@@ -41,7 +41,7 @@ def test_every_report_is_named_told_and_json(reports: dict[str, Report]):
 
 def test_loss(reports: dict[str, Report]):
     report = reports["loss"]
-    table, weighted = report.tables
+    table, _, weighted = report.tables
     assert [cells[0] for cells in table.rows] == [
         "Standard correction",
         "Constant shift",
