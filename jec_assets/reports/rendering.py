@@ -12,7 +12,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jec_assets.plots.style import appearance
+from jec_assets.plots.style import appearance, minus
 from jec_assets.reports.cells import parse_table
 from jec_assets.reports.history import history_table
 from jec_assets.reports.inline_svg import inline_svg
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jec_assets.reports.report import JsonValue, Report, ReportFigure
 
 TEMPLATES = "templates"
-FOLDED_ROWS = 24  # tables with more rows are folded until somebody opens them
+FOLDED_ROWS = 24  # tables with more rows, but for a report's first, are folded until somebody opens them
 
 # Of a sheet of A4 and the style sheet's print rules, in points; digits of the widest common font, DejaVu Sans.
 PORTRAIT, LANDSCAPE = 527.0, 774.0
@@ -56,6 +56,7 @@ def render(page: CalibrationPage, outcome: Outcome, published: datetime, earlier
             script=script,
             policy=content_security_policy(style, script),
             folded_rows=FOLDED_ROWS,
+            titles={report.name: report.title for report in page.reports},
         )
     )
 
@@ -93,6 +94,7 @@ def _environment() -> Environment:
         "setting": _setting,
         "parsed": parse_table,
         "layout": _layout,
+        "minus_signs": lambda note: note.replace(" - ", f" {minus('-')} "),
         "published": lambda column: " published" if column.startswith("Published") else "",
     }
     environment.globals["headline_text"] = headline_text

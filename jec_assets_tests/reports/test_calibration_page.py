@@ -83,8 +83,9 @@ def test_every_table_is_there_cell_by_cell(root: Element, page: CalibrationPage)
         assert tuple(tuple(cell.text for cell in row) for row in rows[1:]) == table.rows
 
 
-def test_long_tables_are_folded(root: Element, page: CalibrationPage):
-    long = [table.title for report in page.reports for table in report.tables if len(table.rows) > 24]
+def test_long_tables_are_folded_but_for_a_reports_first(root: Element, page: CalibrationPage):
+    long = [table.title for report in page.reports for table in report.tables[1:] if len(table.rows) > 24]
+    assert len(page.reports[0].tables[0].rows) > 24
     assert long
     folded = [each for section in root.all("section")[:-3] for each in section.all("details")]
     assert [each.all("span")[0].text for each in folded] == long
@@ -92,10 +93,10 @@ def test_long_tables_are_folded(root: Element, page: CalibrationPage):
 
 def test_the_provenance_of_the_page_and_of_each_report_is_there_to_unfold(root: Element, page: CalibrationPage):
     folded = {each.all("summary")[0].words(): each.words() for each in root.all("section")[-1].all("details")}
-    assert list(folded) == ["Versions", "Settings", *(f"Sources of {each.name}" for each in page.reports)]
+    assert list(folded) == ["Versions", "Settings", *(f"Sources of {each.title}" for each in page.reports)]
     assert "torch 2.13.0" in " ".join(folded["Versions"].split())
-    assert "code of flavor" in folded["Sources of flavor"]
-    assert "particle_net def" in " ".join(folded["Sources of flavor"].split())
+    assert "code of flavor" in folded["Sources of Flavor dependence"]
+    assert "particle_net def" in " ".join(folded["Sources of Flavor dependence"].split())
 
 
 def test_ids_are_unique_and_every_reference_has_its_target(html: str, root: Element):
