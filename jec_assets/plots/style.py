@@ -174,9 +174,11 @@ def ends(numbers: Iterable[Number]) -> list[float]:
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """A legend of everything labelled in `axes`, below them, where it can't hide data."""
+    """A legend of everything labelled in `axes`, below them, where it can't hide data, in so many columns or fewer."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    rows = -(-len(labels) // columns)
+    even = -(-len(labels) // rows) if rows else 1  # four entries stand two by two, not three and one
+    figure.legend(handles, labels, loc="outside lower center", ncols=even)
 
 
 def minus(text: str) -> str:

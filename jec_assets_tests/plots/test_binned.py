@@ -3,6 +3,8 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jec_assets.evaluation.bins import Interval
 from jec_assets.evaluation.grouping import intervals_between
@@ -31,6 +33,15 @@ def test_positions():
     assert position(Interval("", 10, 1000), 0.5, logarithmic=True) == pytest.approx(100)
     assert position(Interval("", 0, 5), 0.5, logarithmic=False) == 2.5
     assert position(Interval("", 50, inf), 1, logarithmic=False) == pytest.approx(60)
+
+
+@given(st.floats(1, 1e4), st.floats(1.01, 100), st.floats(0, 1), st.booleans())
+def test_a_point_stands_within_its_bin(low: float, width: float, share: float, logarithmic: bool):
+    interval = Interval("", low, low * width)
+    at = position(interval, share, logarithmic)
+    assert at == pytest.approx(min(max(at, interval.low), interval.high))
+    assert position(interval, 0, logarithmic) == pytest.approx(interval.low)
+    assert position(interval, 1, logarithmic) == pytest.approx(interval.high)
 
 
 def test_the_axis_ends_behind_the_last_bin_with_enough_jets():

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS
 from jec_assets.evaluation.number import Number
@@ -12,6 +14,7 @@ from jec_assets.plots.style import (
     draw_numbers,
     ends,
     interval_text,
+    legend_below,
     new_figure,
     readable_log_axis,
     region_text,
@@ -70,3 +73,20 @@ def test_room_holds_all_values_even_if_there_are_none_or_they_are_equal():
     for value in (0.0, 1.0, -3.0):
         low, high = room([value, value])
         assert low < value < high
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 1))
+def test_room_holds_whatever_values_there_are(values: list[float], above: float):
+    low, high = room(values, above)
+    assert low <= min(values) <= max(values) <= high
+    assert low < high
+
+
+@pytest.mark.parametrize(("entries", "columns"), [(0, 1), (1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (7, 3)])
+def test_rows_of_a_legend_are_as_even_as_can_be(entries: int, columns: int):
+    figure = new_figure()
+    axes = figure.subplots()
+    for entry in range(entries):
+        axes.plot([0, 1], [0, entry], label=f"entry {entry}")
+    legend_below(figure, axes, columns=3)
+    assert figure.legends[0]._ncols == columns
