@@ -56,7 +56,7 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 	@echo "Installing torch ..."
 	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt $(TORCH)
 	@echo "Installing jec_assets and what it needs (a minute or two) ..."
-	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,dev]'
+	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,repository,dev]'
 	@# Triton's own wheel asks for an old NumPy that only its Python client needs: it comes without its dependencies, and
 	@# is left out of the check where it is there already.
 	@broken=$$($(BIN)/python -m pip check | grep -v -e '^nvidia-pytriton ' -e '^No broken' || true); \

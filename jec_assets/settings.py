@@ -115,6 +115,18 @@ class Settings(BaseSettings):
     )
     endpoint_url: str = Field("", description="host:port of HTTP, for endpoint=url")
     endpoint_grpc_url: str = Field("", description="host:port of gRPC, for endpoint=url")
+    endpoint_token_file: str | None = Field(
+        None, description="file with the token that endpoint=url wants of who loads models; None: it wants none"
+    )
+    endpoint_port: int | None = Field(
+        None,
+        ge=1,
+        le=65533,
+        description="of endpoint=local: HTTP, with gRPC and metrics on the next two; None: free ones",
+    )
+    graph_levels: dict[str, Literal["disabled", "basic", "extended", "all"]] = Field(
+        {}, description="how far ONNX Runtime may change a family's graph, by family; all where none is named"
+    )
 
     # How to run it
     executor: Literal["in_process", "multiprocess"] = Field("in_process", description="Dagster's executor")

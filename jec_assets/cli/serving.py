@@ -12,23 +12,28 @@ from jec_assets.cli.app import app, console, fail, settings_now, storage_of
 
 @app.command()
 def serve() -> None:
-    """Start (or find) this machine's Triton and have it load every model that is published."""
+    """Start (or find) this machine's Triton, have it load every model that is published, and keep it alive."""
+    from jec_assets.serving.command_line import Ports
     from jec_assets.serving.deployment import load_served
     from jec_assets.serving.endpoint import EndpointError
+    from jec_assets.serving.installation import TritonMissingError
+    from jec_assets.serving.reachable import UnreachableRepositoryError
     from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.served import publish_endpoint
-    from jec_assets.serving.triton import LocalTriton
+    from jec_assets.serving.triton import LocalTriton, TritonStartError
+    from jec_assets.serving.watch import serve_watched
 
     settings = settings_now()
     repository = ModelRepository(storage_of(settings))
     families = [family for family in repository.families() if repository.configuration(family) is not None]
     if not families:
         fail("no model is published yet: run `make demo` or materialize onnx_repository")
-    endpoint = LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
-    publish_endpoint(repository.storage, endpoint)
     try:
+        triton = LocalTriton(settings.work_folder, Ports.from_first(settings.endpoint_port))
+        endpoint = serve_watched(triton, repository.uri, ())
+        publish_endpoint(repository.storage, endpoint)
         models = load_served(endpoint, repository, families)
-    except EndpointError as fault:
+    except (EndpointError, TritonStartError, TritonMissingError, UnreachableRepositoryError) as fault:
         fail(str(fault))
     for model in models:
         console.print(model.title, highlight=False)

@@ -52,11 +52,12 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         """Best models as ONNX, compared with torch on real jets, one numbered version per published model."""
         repository = ModelRepository(storage)
         validation = load_split(storage, "validation")
-        policy = ReleasePolicy(Resampling(settings.bootstrap_resamples, settings.seed), InstanceSettings())
+        resampling = Resampling(settings.bootstrap_resamples, settings.seed)
         training_range = TrainingRange.of(load_table(storage, "train"))
         releases = []
         for family in families_at_hand(settings, storage):
             candidate = Candidate.chosen(storage, family, training_range)
+            policy = ReleasePolicy(resampling, InstanceSettings(graph_level=settings.graph_levels.get(family, "all")))
             releases.append(release(repository, candidate, validation, policy))
             publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")

@@ -13,9 +13,11 @@ from jec_assets.jets.dataset import load_split
 from jec_assets.reports.latency import latency_report
 from jec_assets.reports.publishing import publish
 from jec_assets.reports.sources import sources
+from jec_assets.serving.command_line import Ports
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.deployment import load_served
 from jec_assets.serving.endpoint import Endpoint, existing_endpoint
+from jec_assets.serving.instances import sessions as sessions_of
 from jec_assets.serving.latency import LatencyPlan, measure
 from jec_assets.serving.level_latency import measure_levels
 from jec_assets.serving.load import LoadPlan, measure_load
@@ -24,6 +26,7 @@ from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint, publish_endpoint
 from jec_assets.serving.triton import LocalTriton
+from jec_assets.serving.watch import serve_watched
 from jec_assets.settings import Settings
 from jec_assets.storage import code_digest, digest_of
 
@@ -57,6 +60,7 @@ def served_endpoint(
             "url": dg.MetadataValue.url(endpoint.url),
             "grpc": endpoint.grpc,
             "self_test": markdown_table(["model", "version", "jets", "largest |served - computed here|"], rows),
+            "sessions": markdown_table(["model", "version", "execution providers", "threads"], _sessions(endpoint)),
         },
     )
 
@@ -87,7 +91,17 @@ def latency_benchmark(
 ASSETS = [served_endpoint, latency_benchmark]
 
 
+def _sessions(endpoint: Endpoint) -> list[tuple[object, ...]]:
+    """What computes, as the server itself says; nothing of one that doesn't show its metrics."""
+    if endpoint.metrics is None:
+        return []
+    return [(each.model, each.version, ", ".join(each.providers), each.threads) for each in sessions_of(endpoint)]
+
+
 def _endpoint(settings: Settings, repository: ModelRepository) -> Endpoint:
     if settings.endpoint == "url":
-        return existing_endpoint(settings.endpoint_url, settings.endpoint_grpc_url)
-    return LocalTriton(settings.work_folder).start_or_reuse(repository.uri)
+        token_file = settings.endpoint_token_file
+        return existing_endpoint(settings.endpoint_url, settings.endpoint_grpc_url, token_file)
+    return serve_watched(
+        LocalTriton(settings.work_folder, Ports.from_first(settings.endpoint_port)), repository.uri, ()
+    )

@@ -33,6 +33,11 @@ class Ports:
     grpc: int
     metrics: int
 
+    @classmethod
+    def from_first(cls, first: int | None) -> Ports | None:
+        """Three ports in a row; None for None."""
+        return None if first is None else cls(first, first + 1, first + 2)
+
 
 @dataclass(frozen=True)
 class Launch:

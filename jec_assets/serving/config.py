@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jec_assets.serving.graph_levels import DEFAULT_LEVEL, TRITON_LEVELS, GraphLevel
 from jec_assets.serving.tensors import JETS, OUTPUTS, PARTICLE_COUNT, PARTICLES, output_tensors
 from jec_assets.serving.warm_up import add_warm_up, label_file
 
@@ -44,12 +45,13 @@ class InstanceSettings:
     """How a model is run by the server.
 
     threads: of one instance, for one batch (0: one per core). instances: batches computed at once.
-    max_batch_size: jets in a batch.
+    max_batch_size: jets in a batch. graph_level: how far ONNX Runtime may change the graph.
     """
 
     threads: int = 1
     instances: int = 1
     max_batch_size: int = 100_000
+    graph_level: GraphLevel = DEFAULT_LEVEL
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def config_pbtxt(name: str, pointer: Pointer, widths: ModelWidths, settings: Ins
     # Requests that wait while an instance computes go into one batch; none waits for others to come.
     config.dynamic_batching.max_queue_delay_microseconds = 0
     config.parameters[THREADS_PARAMETER].string_value = str(settings.threads)
+    if settings.graph_level in TRITON_LEVELS:
+        config.optimization.graph.level = TRITON_LEVELS[settings.graph_level]
     return _pointing(config, name, pointer, widths, record)
 
 

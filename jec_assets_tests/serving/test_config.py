@@ -14,6 +14,7 @@ from jec_assets.serving.config import (
     pointer_of,
     repointed,
 )
+from jec_assets.serving.graph_levels import GraphLevel, level_in_triton
 from jec_assets.serving.warm_up import WARM_UP_BATCHES, WARM_UP_PARTICLES, attached_files
 
 POINTER = Pointer(3, (1, 2), (1, 5, 2), {"3/model.onnx": "a digest"})
@@ -95,3 +96,15 @@ def test_pointing_to_another_version_leaves_the_settings() -> None:
 def test_a_configuration_that_points_to_nothing_is_refused(text: bytes) -> None:
     with pytest.raises(ModelConfigError):
         pointer_of(text)
+
+
+@pytest.mark.parametrize(("level", "number"), [("disabled", 2), ("basic", -1), ("extended", 1)])
+def test_the_graph_level_is_written_as_production_triton_reads_it(level: GraphLevel, number: int) -> None:
+    config = parsed(config_pbtxt("pfn", POINTER, ModelWidths(14, 9), InstanceSettings(graph_level=level), "{}"))
+    assert config.optimization.graph.level == number
+    assert level_in_triton(config.optimization.graph.level) == level
+
+
+def test_without_a_graph_level_all_optimizations_are_made() -> None:
+    config = parsed(config_pbtxt("pfn", POINTER, ModelWidths(14, 9), InstanceSettings(), "{}"))
+    assert not config.HasField("optimization")

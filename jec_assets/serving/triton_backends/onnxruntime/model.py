@@ -19,11 +19,14 @@ import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
 from jec_assets.serving.config import SESSION_METRIC, THREADS_PARAMETER
+from jec_assets.serving.graph_levels import level_in_triton
 from jec_assets.serving.runtime import CPU, CUDA, JetSession, inference_session
 from jec_assets.serving.tensors import INPUTS, JETS, OUTPUTS, PARTICLES, BatchError, PaddedJets, concatenate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from jec_assets.serving.graph_levels import GraphLevel
 
     Answer = dict[str, NDArray[np.float32]]
 
@@ -51,7 +54,7 @@ class TritonPythonModel:
         model = Path(args["model_repository"]) / args["model_version"] / file
         threads = int(config["parameters"][THREADS_PARAMETER]["string_value"])
         providers = CUDA if args["model_instance_kind"] == "GPU" else CPU
-        self.session = inference_session(model.read_bytes(), threads, providers)
+        self.session = inference_session(model.read_bytes(), threads, providers, _graph_level(config))
         self._check_configured(config)
         self._check_answers()
         self._check_providers(providers)
@@ -114,6 +117,11 @@ class TritonPythonModel:
                 raise SelfTestError(
                     f"the model answers {name} {values.tolist()}, of which Triton would send {sent.tolist()}"
                 )
+
+
+def _graph_level(config: dict[str, Any]) -> GraphLevel:
+    """The level that the configuration names; a field that nobody set may come as 0."""
+    return level_in_triton(config.get("optimization", {}).get("graph", {}).get("level") or None)
 
 
 def _checked_batch(request: pb_utils.InferenceRequest) -> PaddedJets | BatchError:
