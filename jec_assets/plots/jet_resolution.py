@@ -58,6 +58,8 @@ def coverage(coverages: Sequence[Coverage]) -> Figure:
         figure = new_figure(height=PANEL + 1.2)
         panels: Sequence[Axes] = figure.subplots(1, len(REGIONS), sharex=True, sharey=True)
         sparse_log_axis(panels[0])
+        everywhere = [(each.interval, each.inside) for each in coverages if each.flavor == ALL_FLAVORS]
+        frame_bins(panels[0], everywhere, logarithmic=True)
         drawn = []
         for axes, region in zip(panels, REGIONS, strict=True):
             chosen = [each for each in coverages if each.region == region and each.flavor == ALL_FLAVORS]
@@ -69,8 +71,6 @@ def coverage(coverages: Sequence[Coverage]) -> Figure:
             axes.axhline(100 * NOMINAL, color=INK, linestyle=":", linewidth=1)
             axes.set_xlabel(r"$p_\mathrm{T,cal}$ [GeV]")
             _name_region(axes, region)
-        everywhere = [(each.interval, each.inside) for each in coverages if each.flavor == ALL_FLAVORS]
-        frame_bins(panels[0], everywhere, logarithmic=True)
         panels[0].set_ylim(room([100 * NOMINAL - 4, 100 * NOMINAL + 4, *ends(drawn)], above=0.2))
         panels[0].set_ylabel("Inside 68 % interval [%]")
         label_grid(panels)

@@ -30,6 +30,14 @@ def test_coverage_in_percent():
     check_layout(figure)
 
 
+def test_a_single_bin_with_enough_jets_is_drawn_in_its_frame():
+    few = some(JETS, JETS.jet_pt < 45)
+    figure = coverage(coverages(few, Resampling(5).draws(few.event)))
+    assert len(points(figure.axes[0])["PFN"]) == 1
+    assert figure.axes[0].get_xlim() == (40, 50)
+    check_layout(figure)
+
+
 def test_predicted_against_measured():
     classes = resolution_classes(JETS, DRAWS)
     figure = predicted_against_measured(classes)
