@@ -52,8 +52,8 @@ CLOSURE = "networks_close"
 CLOSURE_CHECK = dg.AssetCheckSpec(
     CLOSURE,
     asset="response_report",
-    description="In bins of calibrated pT and |eta|, the median of true over calibrated pT is 1 for every network, "
-    "within 1 % or three standard deviations.",
+    description="In bins of calibrated pT and |eta|, and of true pT from 50 GeV, the median of true over calibrated pT "
+    "is that of a perfect network, within 1 % or three standard deviations.",
 )
 
 

@@ -62,12 +62,14 @@ def _summary(losses: tuple[CorrectionLoss, ...]) -> str:
     if losses[0].loss.value is None:
         return "There are no test jets."
     networks = [each for each in losses if each.correction not in BASELINES]
-    return " ".join(
-        f"{title(each.correction)}'s loss on {each.loss.n:,} test jets is {number_text(each.loss)}: below "
-        + listing(f"{NAMES[name]} by {number_text(each.below[name], PERCENT)} %" for name in BASELINES)
-        + "."
-        for each in networks
+    if not networks:
+        return "There are no networks."
+    told = "; ".join(
+        f"below {NAMES[name]} by "
+        + listing(f"{number_text(each.below[name], PERCENT)} % ({title(each.correction)})" for each in networks)
+        for name in BASELINES
     )
+    return f"On {losses[0].loss.n:,} test jets the loss is {told}."
 
 
 def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
