@@ -140,7 +140,8 @@ def test_a_second_run_reads_and_trains_nothing_and_publishes_the_same(calibrated
     assert calibrated.record("pfn", "001") == trial
     assert calibrated.numbers["loss"] == numbers["loss"]
     assert calibrated.jec("results").splitlines()[-1] == endpoint
-    versions = [path.name for path in (calibrated.folder / "storage/model_repository/pfn").iterdir() if path.is_dir()]
+    folder = calibrated.folder / "storage/model_repository/pfn"
+    versions = [path.name for path in folder.iterdir() if path.name.isdecimal()]
     assert versions == ["1"]
 
 
