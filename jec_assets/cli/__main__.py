@@ -1,4 +1,7 @@
-"""`python -m jec_assets.cli`, the same as `jec`."""
+"""`python -m jec_assets.cli`, the same as `jec`.
+
+Belongs here: nothing else.
+"""
 
 from jec_assets.cli import app
 

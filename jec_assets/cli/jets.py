@@ -1,4 +1,7 @@
-"""Commands about jets and corrections: `jec simulate`, `jec correction`."""
+"""Commands about jets and corrections: `jec simulate`, `jec correction`.
+
+Belongs here: what makes jet files or is made of them. Does not belong here: networks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Commands about served models: `jec serve`, `jec calibrate`."""
+"""Commands about served models: `jec serve`, `jec calibrate`.
+
+Belongs here: starting the server and using what it serves. Does not belong here: versions of models (`models.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Commands about training: `jec train`."""
+"""Commands about training: `jec train`.
+
+Belongs here: carrying out single trials. Does not belong here: the whole search, which is a job of Dagster's.
+"""
 
 from __future__ import annotations
 

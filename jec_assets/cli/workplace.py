@@ -1,4 +1,7 @@
-"""Commands about this machine and what was made on it: `jec check`, `results`, `dev`, `run`, `stop`, `settings`."""
+"""Commands about this machine and what was made on it: `jec check`, `results`, `dev`, `run`, `stop`, `settings`.
+
+Belongs here: processes, settings and results of this folder. Does not belong here: jets and models.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What can go wrong with a correction, as exceptions."""
+"""What can go wrong with a correction, as exceptions.
+
+Belongs here: exceptions that more than one module raises. Does not belong here: errors of files (`jec_assets.jets`).
+"""
 
 from __future__ import annotations
 

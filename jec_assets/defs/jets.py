@@ -1,4 +1,7 @@
-"""Assets from jet files to splits: jet_files -> standard_correction -> filtered_jets -> train_jets, test_jets, ..."""
+"""Assets from jet files to splits: jet_files -> standard_correction -> filtered_jets -> train_jets, test_jets, ...
+
+Belongs here: calling `jec_assets.jets` and saying what came out. Does not belong here: which jets are kept and why.
+"""
 
 import os
 from collections.abc import Callable

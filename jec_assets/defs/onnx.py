@@ -1,4 +1,8 @@
-"""Assets from best models to the model repository: F/best_model -> onnx_repository."""
+"""Assets from best models to the model repository: F/best_model -> onnx_repository.
+
+Belongs here: handing each family's best model to a release. Does not belong here: the rule of promotion
+(`jec_assets.serving`).
+"""
 
 import dagster as dg
 

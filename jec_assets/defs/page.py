@@ -1,4 +1,8 @@
-"""The asset that everything ends in: all reports -> calibration_report."""
+"""The asset that everything ends in: all reports -> calibration_report.
+
+Belongs here: gathering reports and provenance. Does not belong here: the reports (`reports.py`, `serving.py`) and the
+page's HTML.
+"""
 
 import platform
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Assets of the endpoint: onnx_repository -> served_endpoint -> latency_benchmark."""
+"""Assets of the endpoint: onnx_repository -> served_endpoint -> latency_benchmark.
+
+Belongs here: which server serves, and measuring it. Does not belong here: how (`jec_assets.serving`).
+"""
 
 from dataclasses import asdict, replace
 

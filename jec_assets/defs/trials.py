@@ -1,4 +1,8 @@
-"""Assets of a model family: train_jets, validation_jets -> F/trial_model [a partition a trial] -> F/best_model."""
+"""Assets of a model family: train_jets, validation_jets -> F/trial_model [a partition a trial] -> F/best_model.
+
+Belongs here: running partitions and mirroring their records. Does not belong here: records themselves
+(`jec_assets.search`).
+"""
 
 import dagster as dg
 

@@ -1,4 +1,7 @@
-"""Figures of the closure: the median of pT_gen / pT_cal in the bins of the gate."""
+"""Figures of the closure: the median of pT_gen / pT_cal in the bins of the gate.
+
+Belongs here: drawing the gate. Does not belong here: its verdict (`jec_assets.evaluation.response.closure`).
+"""
 
 from __future__ import annotations
 

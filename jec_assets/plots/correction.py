@@ -1,4 +1,7 @@
-"""Figures of the standard correction: its levels, and how well the files' and ours do."""
+"""Figures of the standard correction: its levels, and how well the files' and ours do.
+
+Belongs here: drawing tables of a correction and its results. Does not belong here: deriving (`jec_assets.correction`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figures of the jets themselves: pT_gen against |eta_gen|, and the target (Figures 1 and 2 of the paper)."""
+"""Figures of the jets themselves: pT_gen against |eta_gen|, and the target (Figures 1 and 2 of the paper).
+
+Belongs here: histograms of truth. Does not belong here: input features and pileup (`distributions.py`).
+"""
 
 from __future__ import annotations
 

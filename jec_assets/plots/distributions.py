@@ -1,4 +1,7 @@
-"""Small multiples of distributions: a panel a quantity, a line a group. Two panels a row, readable on a phone."""
+"""Small multiples of distributions: a panel a quantity, a line a group. Two panels a row, readable on a phone.
+
+Belongs here: laying out many small panels. Does not belong here: binning (`jec_assets.evaluation.jets.distributions`).
+"""
 
 from __future__ import annotations
 

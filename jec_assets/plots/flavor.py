@@ -1,4 +1,7 @@
-"""Figures of the flavor dependence: median response per flavor (Figure 9 of the paper)."""
+"""Figures of the flavor dependence: median response per flavor (Figure 9 of the paper).
+
+Belongs here: medians per flavor. Does not belong here: what another generator changes of them (`generator.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figures of the generator uncertainty: shift of the median response from the nominal generator to another."""
+"""Figures of the generator uncertainty: shift of the median response from the nominal generator to another.
+
+Belongs here: shifts per flavor. Does not belong here: the medians of one sample (`flavor.py`).
+"""
 
 from __future__ import annotations
 

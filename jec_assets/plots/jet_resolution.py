@@ -1,4 +1,8 @@
-"""Figures of the predicted resolution: pulls, coverage, predicted against measured."""
+"""Figures of the predicted resolution: pulls, coverage, predicted against measured.
+
+Belongs here: what single jets' resolutions are judged by. Does not belong here: the resolution of groups
+(`resolution.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figures of the networks' speed against batch size, served and in one process (Figure 8 of the paper)."""
+"""Figures of the networks' speed against batch size, served and in one process (Figure 8 of the paper).
+
+Belongs here: one client. Does not belong here: many at once (`load.py`).
+"""
 
 from __future__ import annotations
 

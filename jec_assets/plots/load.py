@@ -1,4 +1,7 @@
-"""Figure of the time to an answer against the load that a server is under."""
+"""Figure of the time to an answer against the load that a server is under.
+
+Belongs here: many clients. Does not belong here: one (`latency.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figure of the losses of baselines and networks side by side."""
+"""Figure of the losses of baselines and networks side by side.
+
+Belongs here: losses on the test jets. Does not belong here: losses in training (`search.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What was tried, all at once: an axis a hyperparameter, a line a trial, colored by its loss."""
+"""What was tried, all at once: an axis a hyperparameter, a line a trial, colored by its loss.
+
+Belongs here: this one figure. Does not belong here: losses and histories of trials (`search.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figures of the median response: against pT, |eta| and pileup, per flavor, and as a map."""
+"""Figures of the median response: against pT, |eta| and pileup, per flavor, and as a map.
+
+Belongs here: medians. Does not belong here: tails (`tails.py`), widths (`resolution.py`) and the gate (`closure.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figures of the hyperparameter search: losses of all trials, and how the chosen one was trained."""
+"""Figures of the hyperparameter search: losses of all trials, and how the chosen one was trained.
+
+Belongs here: trials by number and epoch. Does not belong here: hyperparameters (`parallel_coordinates.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Figure of the tails: shares of jets whose response is far off, against pT_gen."""
+"""Figure of the tails: shares of jets whose response is far off, against pT_gen.
+
+Belongs here: this one figure. Does not belong here: the core of the response (`resolution.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The closure's part of the response report: the gate's verdict, the failing bins, and the residual correction."""
+"""The closure's part of the response report: the gate's verdict, the failing bins, and the residual correction.
+
+Belongs here: its sentences, tables and numbers. Does not belong here: the rest of that report (`response.py`).
+"""
 
 from __future__ import annotations
 

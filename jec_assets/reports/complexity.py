@@ -1,4 +1,7 @@
-"""Complexity report: size of each network beside its loss (Table 3), and what it costs to run."""
+"""Complexity report: size of each network beside its loss (Table 3), and what it costs to run.
+
+Belongs here: counts and times in tables. Does not belong here: counting and timing (`jec_assets.evaluation.networks`).
+"""
 
 from __future__ import annotations
 

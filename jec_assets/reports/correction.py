@@ -1,4 +1,7 @@
-"""Correction report: the standard correction in the files, the one derived from their jets, and how good they are."""
+"""Correction report: the standard correction in the files, the one derived from their jets, and how good they are.
+
+Belongs here: its sentences, tables and figures. Does not belong here: deriving (`jec_assets.correction`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Dataset report: how many jets there are, of which kind, and where (Figures 1 and 2), and whether splits are alike."""
+"""Dataset report: how many jets there are, of which kind, and where (Figures 1 and 2), and whether splits are alike.
+
+Belongs here: jets before any network. Does not belong here: what corrections make of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Flavor report: median response per flavor, its scatter and what the networks make of it (Figure 9, Table 4)."""
+"""Flavor report: median response per flavor, its scatter and what the networks make of it (Figure 9, Table 4).
+
+Belongs here: its sentences, tables and figures. Does not belong here: the numbers
+(`jec_assets.evaluation.response.flavor`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Generator report: what another generator makes of the response of each flavor, and what the networks add to it."""
+"""Generator report: what another generator makes of the response of each flavor, and what the networks add to it.
+
+Belongs here: its sentences, tables and figures. Does not belong here: the numbers
+(`jec_assets.evaluation.response.generator`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Report on the resolution that networks predict for each jet: pulls, coverage, predicted against measured."""
+"""Report on the resolution that networks predict for each jet: pulls, coverage, predicted against measured.
+
+Belongs here: single jets. Does not belong here: the resolution of groups of jets (`resolution.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Loss report: each network against the three baselines (Table 2)."""
+"""Loss report: each network against the three baselines (Table 2).
+
+Belongs here: losses on the test jets. Does not belong here: losses of trials (`search.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The published study's results, to stand beside ours.
 
+Belongs here: published numbers. Does not belong here: ours, and the comparison (`comparison.py`).
+
 Source: D. Holmberg, D. Golubovic, H. Kirschenmann, "Jet energy calibration with deep learning as a Kubeflow pipeline":
 Tables 2, 3 and 4, Figure 8. It used 1.42 million jets of CMS's full simulation; numbers of any other detector can't be
 compared with them, so whoever shows them says so with NOT_COMPARABLE.

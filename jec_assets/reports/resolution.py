@@ -1,4 +1,7 @@
-"""Resolution report: relative width of the response and what the networks make of it (Figure 10, Table 4)."""
+"""Resolution report: relative width of the response and what the networks make of it (Figure 10, Table 4).
+
+Belongs here: groups of jets. Does not belong here: resolutions of single jets (`jet_resolution.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Response report: the median response, its tails, whether networks close, and what a residual correction mends."""
+"""Response report: the median response, its tails, whether networks close, and what a residual correction mends.
+
+Belongs here: medians, maps and tails. Does not belong here: the gate's sentences and tables (`closure.py`).
+"""
 
 from __future__ import annotations
 

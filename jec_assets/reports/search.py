@@ -1,4 +1,7 @@
-"""Search report: which hyperparameters were tried and what they did to the loss (Table 2)."""
+"""Search report: which hyperparameters were tried and what they did to the loss (Table 2).
+
+Belongs here: its sentences, tables and figures. Does not belong here: the choice (`jec_assets.search`).
+"""
 
 from __future__ import annotations
 
