@@ -79,6 +79,8 @@ class Calibrator:
             calibrated_pt = calibrator.factors(events) * events.Jet_pt
     """
 
+    features: FeatureSet
+
     def __init__(self, url: str, family: str = DEFAULT_FAMILY, protocol: Protocol = "http") -> None:
         self._use(ServedPredictor(url, family, protocol))
 
@@ -91,13 +93,11 @@ class Calibrator:
 
     def _use(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        card = predictor.model.card
-        self.features: FeatureSet = feature_set_named(card.feature_set)
-        if (self.features.particle_names, self.features.jet_names) != (card.particle_features, card.jet_features):
-            raise ChangedFeaturesError(
-                f"{card.family} version {predictor.model.version} wants other features than {card.feature_set!r} has "
-                "in this release: use the release that it was trained with, or train and publish it again"
-            )
+        try:
+            self.features = _features_of(predictor.model)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -180,3 +180,15 @@ def _shaped(jets: Any, values: NDArray[Any]) -> Any:
         return ak.Array(values)
     pt = jets["Jet_pt"] if "Jet_pt" in jets.fields else jets["Jet"]["pt"]
     return ak.unflatten(values, ak.num(pt))
+
+
+def _features_of(model: PublishedModel) -> FeatureSet:
+    """The feature set that a model wants, as it is in this release."""
+    card = model.card
+    features = feature_set_named(card.feature_set)
+    if (features.particle_names, features.jet_names) != (card.particle_features, card.jet_features):
+        raise ChangedFeaturesError(
+            f"{card.family} version {model.version} wants other features than {card.feature_set!r} has "
+            "in this release: use the release that it was trained with, or train and publish it again"
+        )
+    return features

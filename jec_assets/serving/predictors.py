@@ -44,7 +44,11 @@ class ServedPredictor:
 
     def __init__(self, address: str, family: str, protocol: Wire = "http") -> None:
         self._client = JetClient(address.removeprefix("http://").removeprefix("grpc://").rstrip("/"), protocol)
-        self.model = self._client.published(family)
+        try:
+            self.model = self._client.published(family)
+        except BaseException:
+            self._client.close()
+            raise
 
     def outputs(self, jets: PackedJets) -> NDArray[np.float32]:
         """See `Predictor.outputs`."""
