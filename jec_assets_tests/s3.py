@@ -29,6 +29,7 @@ def s3_server(folder: Path) -> Iterator[str]:
     command = ["weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-volume.max=20"]
     command += ["-master.volumeSizeLimitMB=64", f"-master.port={master}", f"-volume.port={volume}"]
     command += ["-filer", f"-filer.port={filer}", "-s3", f"-s3.port={port}", f"-s3.config={folder / 's3.json'}"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # fixed ports otherwise, which two servers cannot share
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     with ended(server):
@@ -45,6 +46,7 @@ def make_bucket(url: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     fsspec.config.conf.clear()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # clients of other tests' servers
     system = fsspec.filesystem("s3", skip_instance_cache=True)
     deadline = time.monotonic() + 30
     while True:

@@ -21,7 +21,7 @@ class View:
     complaints: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The machine's own Chromium; in a container it has no sandbox of its own."""
     with sync_playwright() as playwright:

@@ -20,6 +20,7 @@ from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 BIN = Path(sys.executable).parent
 SMALL = {
+    "JEC_FAMILIES": '["pfn", "particle_net"]',
     "JEC_TRIALS": "2",
     "JEC_EPOCHS": "2",
     "JEC_SEED": "1",
