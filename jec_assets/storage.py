@@ -118,8 +118,8 @@ class Storage:
 
         if self.is_local:
             return UPath(self.root if "://" in self.root else Path(self.root).absolute())
-        # s3fs would answer from its memory of a listing, which misses what other processes publish. The client itself is
-        # shared by all paths: making one takes longer than most requests.
+        # s3fs would answer from its memory of a listing, which misses what other processes publish. All paths share one
+        # client: to make one takes longer than most requests.
         return UPath(self.root, use_listings_cache=False)
 
     @property
