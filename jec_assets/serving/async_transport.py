@@ -104,6 +104,8 @@ class AsyncHttpTransport(AsyncTransport):
     async def close(self) -> None:
         """See `AsyncTransport.close`."""
         await self._session.close()
+        # aiohttp lets go of its sockets in the loop's next turn, which there may be none of otherwise.
+        await asyncio.sleep(0)
 
     async def _infer(self, family: str, batch: PaddedJets, version: str) -> Mapping[str, NDArray[Any]]:
         request = InferRequest.of(batch)
