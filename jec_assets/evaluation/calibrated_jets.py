@@ -110,10 +110,6 @@ class CalibratedJets:
         """The same jets, each counting as much as its event's weight: a physical spectrum in place of the generated."""
         return replace(self, weight=self.event_weight)
 
-    def with_corrections(self, log_factors: dict[str, NDArray[np.float64]]) -> CalibratedJets:
-        """The same jets under further corrections, e.g. the baselines'."""
-        return replace(self, log_factors=self.log_factors | log_factors)
-
 
 def _quantiles(table: pl.DataFrame) -> dict[str, NDArray[np.float64]]:
     low, high = QUANTILE_PREFIXES

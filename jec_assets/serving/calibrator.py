@@ -9,6 +9,7 @@ simulation, data still need the residual correction.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -93,11 +94,10 @@ class Calibrator:
 
     def _use(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self.features = _features_of(predictor.model)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -1,15 +1,13 @@
 """How far ONNX Runtime may change a graph before it computes with it, by name.
 
-Belongs here: the levels, their numbers in ONNX Runtime and in Triton, and graphs that are optimized before they are
-loaded. Does not belong here: sessions (`runtime.py`), and what is done to every graph at export (`graph_chunks.py`).
+Belongs here: the levels and their numbers in ONNX Runtime and in Triton. Does not belong here: sessions (`runtime.py`),
+and what is done to every graph at export (`graph_chunks.py`).
 
 At every level a graph computes the same up to rounding. What changes is how fast it loads, and how fast it computes.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
@@ -26,14 +24,6 @@ TRITON_LEVELS: dict[GraphLevel, int] = {"basic": -1, "extended": 1, "disabled": 
 
 class UnknownGraphLevelError(ValueError):
     """A level that neither ONNX Runtime nor Triton has."""
-
-
-def graph_level(name: str) -> GraphLevel:
-    """The level of that name; UnknownGraphLevelError if there is none."""
-    for level in LEVELS:
-        if level == name:
-            return level
-    raise UnknownGraphLevelError(f"there is no graph level {name!r}: choose from {', '.join(LEVELS)}")
 
 
 def level_in_triton(number: int | None) -> GraphLevel:
@@ -57,20 +47,3 @@ def runtime_level(level: GraphLevel) -> onnxruntime.GraphOptimizationLevel:
         "all": GraphOptimizationLevel.ORT_ENABLE_ALL,
     }
     return levels[level]
-
-
-def optimized(model: bytes, level: GraphLevel) -> bytes:
-    """The graph as ONNX Runtime would compute it at that level: load it with `disabled`, and no time goes into that.
-
-    Beyond `basic` only ONNX Runtime reads it, from `all` on this kind of processor alone.
-    """
-    import onnxruntime
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = runtime_level(level)
-        options.optimized_model_filepath = str(path)
-        options.log_severity_level = 3  # that the result may not fit another machine is said above
-        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return path.read_bytes()

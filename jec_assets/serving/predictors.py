@@ -5,6 +5,7 @@ Belongs here: the two behind one face. Does not belong here: what is made of the
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from jec_assets.serving.client import JetClient
@@ -44,11 +45,10 @@ class ServedPredictor:
 
     def __init__(self, address: str, family: str, protocol: Wire = "http") -> None:
         self._client = JetClient(address.removeprefix("http://").removeprefix("grpc://").rstrip("/"), protocol)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._client.close)
             self.model = self._client.published(family)
-        except BaseException:
-            self._client.close()
-            raise
+            undo.pop_all()
 
     def outputs(self, jets: PackedJets) -> NDArray[np.float32]:
         """See `Predictor.outputs`."""

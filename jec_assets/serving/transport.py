@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Literal
@@ -251,13 +251,12 @@ class HttpTransport(Transport):
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
         body, headers = (request.body, request.headers) if request else (None, {})
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.close)  # what comes over it later belongs to this request; the next connects again
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             content, json_length = answer.read(), answer.getheader(JSON_LENGTH)
-        except BaseException:
-            connection.close()  # what comes over it later belongs to this request; the next one connects again
-            raise
+            undo.pop_all()
         if answer.status != OK:
             raise failure(self.address, str(answer.status), reason(content))
         return content, json_length

@@ -32,11 +32,6 @@ def test_a_prediction_of_the_target_gives_response_1():
     np.testing.assert_allclose(CalibratedJets.from_table(table).responses("pfn"), 1, rtol=1e-6)
 
 
-def test_further_corrections_leave_the_others():
-    jets = CalibratedJets.from_table(calibrated_table(10)).with_corrections({"constant": np.full(10, 0.1)})
-    assert jets.corrections == ("standard", "pfn", "particle_net", "constant")
-
-
 def test_a_missing_column_is_named():
     with pytest.raises(CalibratedJetsError, match="no column flavor, event_hash"):
         CalibratedJets.from_table(calibrated_table(10).drop("flavor", "event_hash"))

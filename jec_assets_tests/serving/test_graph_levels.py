@@ -6,15 +6,13 @@ import pytest
 from jec_assets.jets.packed import PackedJets
 from jec_assets.models.families import FAMILIES
 from jec_assets.models.prediction import predict
-from jec_assets.serving.export import TOLERANCE, compare_with_torch, export_onnx
+from jec_assets.serving.export import TOLERANCE, export_onnx
 from jec_assets.serving.graph_levels import (
     LEVELS,
     TRITON_LEVELS,
     GraphLevel,
     UnknownGraphLevelError,
-    graph_level,
     level_in_triton,
-    optimized,
     runtime_level,
 )
 from jec_assets.serving.runtime import inference_session
@@ -48,19 +46,7 @@ def test_every_level_computes_what_torch_computes(
     np.testing.assert_allclose(session.log_factors(batch)[:, 0], expected[:100], rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("level", LEVELS[1:])
-def test_a_graph_optimized_beforehand_computes_what_torch_computes(
-    family: str, exported: bytes, level: GraphLevel, jets: PackedJets
-) -> None:
-    ready = optimized(exported, level)
-    assert ready != exported
-    assert compare_with_torch(ready, small_network(family, seed=1), jets.slice(0, 100)).max_abs_difference <= TOLERANCE
-
-
 def test_levels_have_the_numbers_of_triton_and_names() -> None:
     assert [level_in_triton(TRITON_LEVELS.get(level)) for level in LEVELS] == list(LEVELS)
-    assert [graph_level(level) for level in LEVELS] == list(LEVELS)
     with pytest.raises(UnknownGraphLevelError, match="-1, 1, 2"):
         level_in_triton(0)
-    with pytest.raises(UnknownGraphLevelError, match="extended"):
-        graph_level("exended")

@@ -56,7 +56,7 @@ class ResidualCorrection:
         """Which jets lie beyond the points of their bin, where the factor is held constant: bool (jets,)."""
         held = abs_eta >= self.abs_eta_edges[-1]
         for curve, rows in self._of_bins(abs_eta):
-            held[rows] |= (cal_pt[rows] < curve.pts[0]) | (cal_pt[rows] > curve.pts[-1])
+            held[rows] |= ~curve.covers(cal_pt[rows])
         return held
 
     def _of_bins(self, abs_eta: NDArray[np.float64]) -> list[tuple[ResponseCurve, NDArray[np.intp]]]:
