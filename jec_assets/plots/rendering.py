@@ -41,7 +41,10 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def _settle(figure: Figure) -> None:
-    """Lay the figure out once and for all: matplotlib would move things by a little each time it writes it."""
+    """Lay the figure out once and for all: matplotlib would move things by a little each time it writes it.
+
+    Without a layout engine it also draws a figure once, not twice, to write it.
+    """
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)

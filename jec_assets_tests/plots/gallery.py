@@ -23,6 +23,7 @@ from jec_assets.evaluation.calibrated_jets import STANDARD, CalibratedJets
 from jec_assets.evaluation.jets.dataset import gen_kinematics_histogram, target_histogram, target_summary
 from jec_assets.evaluation.jets.distributions import Sample, feature_distributions
 from jec_assets.evaluation.loss import compare_losses
+from jec_assets.evaluation.number import Number
 from jec_assets.evaluation.response.generator import generator_shifts
 from jec_assets.evaluation.response.jet_resolution import coverages, pulls, resolution_classes
 from jec_assets.evaluation.response.resolution import BINS, resolution
@@ -35,6 +36,7 @@ from jec_assets.plots.correction import closure_curves, offset_slopes, response_
 from jec_assets.plots.dataset import gen_kinematics, target_distribution
 from jec_assets.plots.distributions import small_multiples
 from jec_assets.plots.flavor import flavor_response
+from jec_assets.plots.flavor_panels import FlavorAxes, flavor_panels
 from jec_assets.plots.generator import generator_shift
 from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets.plots.latency import ROUND_TRIP, latency
@@ -59,6 +61,14 @@ from jec_assets_tests.plots import (
 from jec_assets_tests.plots.latencies import latency_table, load_table
 
 BARREL, ENDCAP = REGIONS
+
+
+def two_flavors() -> dict[str, list[Number]]:
+    """A correction that has a number of both flavors, and one without jets of the second."""
+    return {
+        STANDARD: [Number(1.5, 0.2, 50), Number(2.5, 0.1, 80)],
+        "pfn": [Number(1.9, 0.1, 50), Number.missing(0, "no jets")],
+    }
 
 
 @cache
@@ -88,6 +98,9 @@ def losses() -> Figure:
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
+    "flavor_panels.flavor_panels": lambda: flavor_panels(
+        FlavorAxes(("uds", "g"), "A number per flavor", 2.0), BARREL, {INCLUSIVE: two_flavors()}
+    ),
     "closure.closure_panels": lambda: closure_panels(test_closure.measured(4000), "reconstructed"),
     "closure.closure_panels.generated": lambda: closure_panels(test_closure.measured(4000), "generated"),
     "correction.closure_curves": lambda: closure_curves(test_correction.measured(6000, CURVES[0]), CURVES[0]),
