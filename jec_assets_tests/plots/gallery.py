@@ -64,11 +64,9 @@ BARREL, ENDCAP = REGIONS
 
 
 def two_flavors() -> dict[str, list[Number]]:
-    """A correction that has a number of both flavors, and one without jets of the second."""
-    return {
-        STANDARD: [Number(1.5, 0.2, 50), Number(2.5, 0.1, 80)],
-        "pfn": [Number(1.9, 0.1, 50), Number.missing(0, "no jets")],
-    }
+    """Two corrections; there are no jets of the second flavor."""
+    none = Number.missing(0, "no jets")
+    return {STANDARD: [Number(1.5, 0.2, 50), none], "pfn": [Number(1.9, 0.1, 50), none]}
 
 
 @cache
