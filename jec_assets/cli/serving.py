@@ -50,9 +50,13 @@ def calibrate(
     family: Annotated[str, typer.Option(help="Which model calibrates.")] = "pfn_committee",
     url: Annotated[str, typer.Option(help="host:port of a server, HTTP; without it, the one that is recorded.")] = "",
     local: Annotated[bool, typer.Option("--local", help="Without a server: the published model, here.")] = False,
+    correction: Annotated[
+        Path | None, typer.Option(help="correctionlib file (L1L2L3) for jets that come without a standard correction.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there already.")] = False,
 ) -> None:
     """Copy every jet of a file with its calibrated pT and mass, resolution, and whether the training had such jets."""
+    from jec_assets.correction import CorrectionError, CorrectionFile
     from jec_assets.progress import StageBars
     from jec_assets.serving.calibrated_file import FAULTS, RESIDUAL, calibrate_file
     from jec_assets.serving.calibrator import Calibrator
@@ -62,13 +66,16 @@ def calibrate(
     if url and local:
         fail("--url and --local exclude each other: a server calibrates, or this process")
     try:
+        standard = CorrectionFile.read(correction) if correction else None
         if local:
             calibrator = Calibrator.local(ModelRepository(storage_of(settings_now())), family)
         else:
             calibrator = Calibrator(url or load_endpoint(storage_of(settings_now())).http, family)
         with calibrator, StageBars(console) as bars:
-            done = calibrate_file(source, out, calibrator, lambda now, total: bars.update(now, total, "jets"), force)
-    except FAULTS as fault:
+            done = calibrate_file(
+                source, out, calibrator, lambda now, total: bars.update(now, total, "jets"), force, standard
+            )
+    except (*FAULTS, CorrectionError) as fault:
         fail(str(fault))
     for line in (f"{done.jets:,} jets calibrated by {calibrator.model.title}: {out}", *done.remarks, RESIDUAL):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

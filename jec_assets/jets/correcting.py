@@ -14,11 +14,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jec_assets.correction import StandardCorrection
+    from jec_assets.correction import AppliedCorrection
     from jec_assets.jets.features import Columns
 
-# What `corrected` reads and writes.
-CORRECTED_BRANCHES = ("jetRawPt", "jetRawMass", "jetEta", "rhoAll", "jetArea", "jetPt", "jetMass")
+# What `corrected` reads, and what it reads and writes.
+RAW_BRANCHES = ("jetRawPt", "jetRawMass", "jetEta", "rhoAll", "jetArea")
+CORRECTED_BRANCHES = (*RAW_BRANCHES, "jetPt", "jetMass")
 
 # Relative: about a hundred times what a float32 can round, a thousandth of what a correction does.
 ROUNDING = 1e-5
@@ -31,7 +32,7 @@ def comes_corrected(columns: Columns) -> NDArray[np.bool_]:
     return np.asarray(np.abs(pt[told] / raw[told] - 1) > ROUNDING)
 
 
-def corrected(columns: Columns, correction: StandardCorrection) -> Columns:
+def corrected(columns: Columns, correction: AppliedCorrection) -> Columns:
     """The same jets with jetPt and jetMass made of jetRawPt and jetRawMass, both by the same factor, as float32.
 
     Where a raw momentum is no positive number, the result is none either, and the selection rejects it.

@@ -13,15 +13,16 @@ which model it was.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jec_assets.jets.correcting import RAW_BRANCHES, comes_corrected, corrected
 from jec_assets.jets.extending import Extension, extend_tree
 from jec_assets.jets.features import UnknownFeatureSetError
 from jec_assets.jets.reading import JetFileError
-from jec_assets.jets.records import RecordError, columns_of_records
+from jec_assets.jets.records import RecordError, columns_of_branches, columns_of_records, spellings
 from jec_assets.jets.sources import JetFile
 from jec_assets.serving.calibrator import ChangedFeaturesError
 from jec_assets.serving.guard import OnnxRuntimeInstallationError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from jec_assets.correction import AppliedCorrection
     from jec_assets.jets.features import Columns
     from jec_assets.serving.calibrator import Calibration, Calibrator
 
@@ -46,6 +48,7 @@ FAULTS = (
     *(RequestRefusedError, ServerUnavailableError, UnpublishedModelError, BrokenRepositoryError, UnusableModelError),
     *(OnnxRuntimeInstallationError, UnknownFeatureSetError, ChangedFeaturesError),
 )
+UNCORRECTED = "its jets come without a standard correction (jetPt is jetRawPt), and networks want one"
 RESIDUAL = "derived from simulation: data, as opposed to simulation, still need the residual correction"
 
 
@@ -80,12 +83,18 @@ class CalibratedFile:
 
 
 def calibrate_file(
-    source: str, out: Path, calibrator: Calibrator, report: Callable[[int, int], None], overwrite: bool = False
+    source: str,
+    out: Path,
+    calibrator: Calibrator,
+    report: Callable[[int, int], None],
+    overwrite: bool = False,
+    standard: AppliedCorrection | None = None,
 ) -> CalibratedFile:
     """Write the calibrated copy of a JetNTuple file (a path or a URL), with or without truth; memory holds one chunk.
 
-    `report` gets the jets done and the jets there are. Raises JetFileError, which names what is wrong with the file,
-    OutputExistsError, and what the calibrator raises; there is no output then.
+    standard: the correction to make jetPt and jetMass with, from the raw ones; None where jets come corrected, as
+    networks want them. `report` gets the jets done and the jets there are. Raises JetFileError, which names what is
+    wrong with the file, OutputExistsError, and what the calibrator raises; there is no output then.
     """
     file = JetFile(source, 0, "")
     counts = {"not_calibrated": 0, "outside_range": 0}
@@ -93,6 +102,10 @@ def calibrate_file(
     def values(arrays: dict[str, Any], jets: int) -> dict[str, NDArray[Any]]:
         try:
             columns = columns_of_records(arrays, arrays, calibrator.features, jets)
+            if standard is not None:
+                columns = _corrected(columns, arrays, standard)
+            elif _come_uncorrected(arrays, jets):
+                raise JetFileError(source, UNCORRECTED, "give one with --correction FILE.json")
         except RecordError as fault:
             raise JetFileError(source, str(fault), "give files in the JetNTuple schema or another family") from fault
         calibration = calibrator.calibration(columns)
@@ -104,6 +117,27 @@ def calibrate_file(
     written = extend_tree(file, out, Extension(_types(calibrator), values, notes), report, overwrite)
     range_known = calibrator.model.card.training_range is not None
     return CalibratedFile(written.rows, **counts, left_out=written.left_out, range_known=range_known)
+
+
+def _corrected(columns: Columns, arrays: dict[str, Any], standard: AppliedCorrection) -> Columns:
+    """The jets with this standard correction in place of the one that they may have; RecordError names a branch.
+
+    A jet that it has no factor for keeps its raw momentum.
+    """
+    spelled = spellings(RAW_BRANCHES, arrays)
+    raw = columns_of_branches({name: arrays[field] for name, field in spelled.items()}, len(columns)).scalars
+    jets = corrected(replace(columns, scalars={**columns.scalars, **raw}), standard)
+    known = np.isfinite(jets.scalars["jetPt"])
+    momenta = {name: np.where(known, jets.scalars[name], raw[f"jetRaw{name[3:]}"]) for name in ("jetPt", "jetMass")}
+    return replace(jets, scalars={**jets.scalars, **momenta})
+
+
+def _come_uncorrected(arrays: dict[str, Any], jets: int) -> bool:
+    """Whether jetPt is the raw momentum of every jet; not where a file doesn't tell the raw one."""
+    if "jetRawPt" not in arrays:
+        return False
+    differs = comes_corrected(columns_of_branches({name: arrays[name] for name in ("jetPt", "jetRawPt")}, jets))
+    return len(differs) > 0 and not differs.any()
 
 
 def _branches(family: str, columns: Columns, calibration: Calibration) -> dict[str, NDArray[Any]]:

@@ -19,8 +19,8 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from jec_assets.correction import Provenance, correctionlib_json, derive
-from jec_assets.simulation.applied_correction import CorrectionFile, ShippedCorrection
+from jec_assets.correction import CorrectionFile, Provenance, correctionlib_json, derive
+from jec_assets.simulation.applied_correction import ShippedCorrection
 from jec_assets.simulation.errors import SampleExistsError, SimulationPackagesMissingError
 from jec_assets.simulation.plan import COLLISIONS_PER_UNIT, MATCHED_JETS_PER_UNIT, SimulationSummary, shares
 from jec_assets.simulation.tunes import NOMINAL_TUNE, TUNES
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jec_assets.simulation.applied_correction import AppliedCorrection
+    from jec_assets.correction import AppliedCorrection
     from jec_assets.simulation.plan import Progress, SimulationPlan, Stage
 
 MANIFEST = "simulation.json"

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jec_assets.simulation.applied_correction import CorrectionFile
+from jec_assets.correction import CorrectionError, CorrectionFile
 from jec_assets.simulation.errors import InvalidPlanError
 from jec_assets.simulation.tunes import NOMINAL_TUNE, tune_named
 from jec_assets.storage import digest_file, digest_of
@@ -58,7 +58,10 @@ class SimulationPlan:
             if getattr(self, name) < least:
                 raise InvalidPlanError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.correction:
-            CorrectionFile.read(self.correction)
+            try:
+                CorrectionFile.read(self.correction)
+            except CorrectionError as fault:
+                raise InvalidPlanError(str(fault)) from fault
         if self.candidates not in ("members", "square"):
             raise InvalidPlanError(f"candidates must be 'members' or 'square', not {self.candidates!r}")
 

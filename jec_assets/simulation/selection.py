@@ -16,7 +16,7 @@ from jec_assets.simulation.particles import wrap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jec_assets.simulation.applied_correction import AppliedCorrection
+    from jec_assets.correction import AppliedCorrection
     from jec_assets.simulation.reconstruction import Collisions
 
 PT_MIN = 30.0  # GeV, corrected

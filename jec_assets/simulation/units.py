@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jec_assets.simulation.applied_correction import AppliedCorrection
+    from jec_assets.correction import AppliedCorrection
 
     Report = Callable[[int], None]
 

@@ -14,6 +14,8 @@ import uproot
 from typer.testing import CliRunner
 
 from jec_assets.cli import app
+from jec_assets.correction import Provenance, StandardCorrection, correctionlib_json
+from jec_assets.correction.standard import ResponseCurve
 from jec_assets.jets import extending
 from jec_assets.jets.dataset import pack
 from jec_assets.jets.features import EXTENDED
@@ -322,6 +324,32 @@ def test_the_command_says_what_came_of_it(both: Both, source: Path, tmp_path: Pa
     refused = jec("calibrate", str(source), "-o", str(out), *options, storage=both.repository.storage, status=1)
     assert "is there already" in refused
     jec("calibrate", str(source), "-o", str(out), "--force", *options, storage=both.repository.storage)
+
+
+def test_jets_without_a_standard_correction_are_refused_or_given_one(both: Both, source: Path, tmp_path: Path) -> None:
+    scale, jets = 1.09, jets_with_oddities()
+    bare = {name: jets[f"jet{name.removeprefix('jetRaw')}"] / scale for name in ("jetRawPt", "jetRawMass")}
+    raw = write_jet_file(
+        tmp_path / "raw.root", {**jets, **bare, "jetPt": bare["jetRawPt"], "jetMass": bare["jetRawMass"]}
+    )
+    words = ("calibrate", str(raw), "-o", str(tmp_path / "out.root"), "--local")
+    assert "come without a standard correction" in jec(*words, storage=both.repository.storage, status=1)
+    assert not (tmp_path / "out.root").exists()
+
+    correction = StandardCorrection((0.0, 5.2), (0.0,), (0.0, 5.2), (ResponseCurve((100.0,), (scale,)),), 50.0)
+    (tmp_path / "standard.json").write_text(correctionlib_json(correction, Provenance("a test", 1, "none", {})))
+    jec(*words, "--correction", str(tmp_path / "standard.json"), storage=both.repository.storage)
+    jec("calibrate", str(source), "-o", str(tmp_path / "as_it_comes.root"), "--local", storage=both.repository.storage)
+    given, expected = branches_in(tmp_path / "out.root"), branches_in(tmp_path / "as_it_comes.root")
+    calibrated = ak.to_numpy(given["jetCalibrated_pfn_committee"])
+    assert np.flatnonzero(~calibrated).tolist() == [10, 11, 12]
+    for name in ("jetPt_pfn_committee", "jetMass_pfn_committee", "jetFactor_pfn_committee"):
+        values = (ak.to_numpy(each[name])[calibrated] for each in (given, expected))
+        np.testing.assert_allclose(*values, rtol=1e-5)
+    assert given["jetPt_pfn_committee"][11] == 0  # the raw momentum, for which there is no factor
+
+    words = (*words[:-1], "--correction", str(source))
+    assert "is no standard correction" in jec(*words, storage=both.repository.storage, status=1)
 
 
 def test_the_command_names_what_is_wrong(both: Both, storage: Storage, source: Path, tmp_path: Path) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jec_assets.correction import Provenance, StandardCorrection, correctionlib_json
+from jec_assets.correction import CorrectionFile, Provenance, StandardCorrection, correctionlib_json
 from jec_assets.simulation import InvalidPlanError, SimulationPlan
-from jec_assets.simulation.applied_correction import CorrectionFile
 
 
 @pytest.fixture
