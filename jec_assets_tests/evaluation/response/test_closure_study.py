@@ -8,14 +8,15 @@ from jec_assets.evaluation.loss import jet_losses
 from jec_assets.evaluation.response.closure_study import study_closure
 from jec_assets_tests.evaluation.regressions import perfect_regression, scaled, some
 
-VALIDATION, TEST = perfect_regression(seed=4), perfect_regression(seed=3)
+# Ten times as many jets to derive from as to judge: what the gate allows for is the noise of the judged jets alone.
+VALIDATION, TEST = perfect_regression(400_000, seed=4), perfect_regression(seed=3)
 DRAWS = Resampling().draws(TEST.event)
 
 
 def test_both_sides_of_a_biased_network():
     study = study_closure(scaled(TEST, 1.04), scaled(VALIDATION, 1.04), DRAWS)
     assert not study.alone.verdicts["pfn"].passed
-    assert len(study.with_residual.verdicts["pfn"].failures) <= 1  # by chance, of 70
+    assert study.with_residual.verdicts["pfn"].passed
     before, after = study.alone.losses["pfn"], study.with_residual.losses["pfn"]
     assert before.value == pytest.approx(jet_losses(TEST.target, scaled(TEST, 1.04).log_factors["pfn"]).mean())
     assert after.value < before.value
