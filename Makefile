@@ -85,8 +85,9 @@ lint: install ## Style, types and the order of packages
 	@dg check defs
 	@dagster definitions validate -w workspace.yaml
 
+# A file's tests stay in one process, and files begin in their order: the longest are among the first.
 test: install ## The whole test suite
-	@pytest
+	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What the claims of benchmarks/ compare with, in an environment of its own.
 CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver \
