@@ -42,7 +42,7 @@ FETCH_LIBPYTHON = ( name=$$($(BIN)/python -c 'import sys; print("libpython%d.%d"
 	( cd $$folder && apt-get download -qq $$name && dpkg-deb -x $${name}_*.deb . ) && \
 	cp -L $$folder/usr/lib/*/$$name.so.1.0 .venv/lib/; rm -rf $$folder ) || true
 
-.PHONY: help install demo dev stop test lint bench clean
+.PHONY: help install demo dev stop test test-k8s lint bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -56,7 +56,7 @@ install: .venv/installed ## Create .venv and install everything into it, pinned
 	@echo "Installing torch ..."
 	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt $(TORCH)
 	@echo "Installing jec_assets and what it needs (a minute or two) ..."
-	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,xrootd,repository,dev]'
+	@$(SIGNS_OF_LIFE) $(PIP) install -c constraints.txt -e '.[$(RUNTIME),simulation,kubernetes,dask,xrootd,repository,dev]'
 	@# Triton's own wheel asks for an old NumPy that only its Python client needs: it comes without its dependencies, and
 	@# is left out of the check where it is there already.
 	@broken=$$($(BIN)/python -m pip check | grep -v -e '^nvidia-pytriton ' -e '^No broken' || true); \
@@ -87,7 +87,10 @@ lint: install ## Style, types and the order of packages
 
 # A file's tests stay in one process, and files begin in their order: the longest are among the first.
 test: install ## The whole test suite
-	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore jec_assets_tests/kubernetes
+
+test-k8s: install ## What runs on Kubernetes, on the cluster that JEC_TEST_CLUSTER starts or that of KUBECONFIG
+	@pytest jec_assets_tests/kubernetes
 
 # What the claims of benchmarks/ compare with, in an environment of its own.
 CLAIMS := loading_vs_weaver particle_net_step_vs_weaver pfn_step_vs_published part_step_vs_weaver \

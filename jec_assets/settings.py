@@ -110,8 +110,9 @@ class Settings(BaseSettings):
     load_seconds: float = Field(0.3, gt=0, description="seconds under each load, of some ten per family")
 
     # How to serve it
-    endpoint: Literal["local", "url"] = Field(
-        "local", description="local: this machine's own Triton; url: a running one"
+    endpoint: Literal["local", "url", "kubernetes"] = Field(
+        "local",
+        description="local: this machine's own Triton; url: a running one; kubernetes: one applied to a cluster",
     )
     endpoint_url: str = Field("", description="host:port of HTTP, for endpoint=url")
     endpoint_grpc_url: str = Field("", description="host:port of gRPC, for endpoint=url")
@@ -129,7 +130,10 @@ class Settings(BaseSettings):
     )
 
     # How to run it
-    executor: Literal["in_process", "multiprocess"] = Field("in_process", description="Dagster's executor")
+    executor: Literal["in_process", "multiprocess", "kubernetes"] = Field(
+        "in_process", description="Dagster's executor; kubernetes: a Job per step"
+    )
+    namespace: str = Field("jec", description="Kubernetes namespace of everything that is made on a cluster")
 
     @model_validator(mode="before")
     @classmethod

@@ -20,6 +20,13 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+POSTGRES = Path("/usr/lib/postgresql")
+
+
+def _has_cluster() -> bool:
+    return "JEC_TEST_CLUSTER" in os.environ or "KUBECONFIG" in os.environ
+
+
 def _has_gpu() -> bool:
     import torch
 
@@ -38,6 +45,8 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         "apt-get install xrootd-server; pip install -e '.[xrootd]'",
     ),
     "netns": (namespaces_work, "root, iproute2, and a kernel that allows network namespaces and veth"),
+    "postgres": (lambda: any(POSTGRES.glob("*/bin/initdb")), "apt-get install postgresql"),
+    "cluster": (_has_cluster, "set JEC_TEST_CLUSTER to a script that starts one, or KUBECONFIG"),
     "cuda": (_has_gpu, "run these tests on a machine with an NVIDIA GPU, with torch's CUDA build"),
 }
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import psutil
 
-
 # Below the range that the kernel takes outgoing connections' ports from (32768 and more on Linux): a port there can be
 # taken, by a client of another test, between the choice and the server's start.
 LOWEST, HIGHEST = 12_000, 32_000
@@ -30,6 +29,14 @@ def free_ports_with_neighbors(number: int, distance: int) -> list[int]:
         if port not in found and _can_be_listened_on(port) and _can_be_listened_on(port + distance):
             found.append(port)
     return found
+
+
+def free_port_block(number: int) -> int:
+    """The first of so many free ports that follow each other."""
+    while True:
+        first = _random.randint(LOWEST, HIGHEST - number)
+        if all(_can_be_listened_on(first + offset) for offset in range(number)):
+            return first
 
 
 # Of its own, and of the system's entropy: tests seed the common one, and two processes of tests must not choose alike.
