@@ -71,7 +71,8 @@ def join_matched_jets(parts: Sequence[MatchedJets]) -> MatchedJets:
 class Binning:
     """How finely to derive.
 
-    offset_edges, response_edges: |eta|
+    offset_edges, response_edges: |eta|; the response has an edge where barrel and endcap calorimeters meet, since a bin
+    across it would correct neither
     gen_pt_min: GeV, where the response starts; offset_gen_pt: GeV, the range in which the offset is fitted: jets soft
     enough for it to matter, far enough from the threshold
     jets_min: least jets in a bin; jets_per_point, points: each point of a curve is the median of at least so many jets,
@@ -79,7 +80,7 @@ class Binning:
     """
 
     offset_edges: tuple[float, ...] = (0.0, 1.3, 2.5, 5.2)
-    response_edges: tuple[float, ...] = (0.0, 0.7, 1.3, 1.7, 2.1, 2.5, 3.0, 5.2)
+    response_edges: tuple[float, ...] = (0.0, 0.7, 1.3, 1.5, 1.7, 2.1, 2.5, 3.0, 5.2)
     gen_pt_min: float = 30.0
     offset_gen_pt: tuple[float, float] = (35.0, 120.0)
     jets_min: int = 20

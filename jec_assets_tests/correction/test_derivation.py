@@ -48,7 +48,7 @@ def test_bins_without_enough_jets_are_joined_with_their_neighbors() -> None:
     central = jets.take(np.abs(jets.eta) < 2.0)
     binning = Binning().joined_for(central)
     assert binning.offset_edges == (0.0, 1.3, 5.2)
-    assert binning.response_edges == (0.0, 0.7, 1.3, 1.7, 5.2)
+    assert binning.response_edges == (0.0, 0.7, 1.3, 1.5, 1.7, 5.2)
     assert derive(central, binning).response_edges == binning.response_edges
     assert Binning().joined_for(central.take(np.arange(len(central)) < 30)).offset_edges == (0.0, 5.2)
     assert BINNING.joined_for(jets) == BINNING
