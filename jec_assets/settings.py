@@ -128,12 +128,30 @@ class Settings(BaseSettings):
     graph_levels: dict[str, Literal["disabled", "basic", "extended", "all"]] = Field(
         {}, description="how far ONNX Runtime may change a family's graph, by family; all where none is named"
     )
+    rollout_max_change: float = Field(
+        0.02, gt=0, description="of the log factors, half of which may change by so much, else a version isn't promoted"
+    )
+    rollout_max_slowdown: float = Field(
+        1.5, gt=0, description="time of a request over that of what is served, beyond which a version isn't promoted"
+    )
 
     # How to run it
     executor: Literal["in_process", "multiprocess", "kubernetes"] = Field(
         "in_process", description="Dagster's executor; kubernetes: a Job per step"
     )
+    dask_scheduler: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://",
+        description="tcp:// or tls:// address of a Dask cluster whose workers read files; None: processes here",
+    )
     namespace: str = Field("jec", description="Kubernetes namespace of everything that is made on a cluster")
+    trial_gpus: bool = Field(True, description="on a cluster, a GPU for each of a trial's workers; false: cores only")
+    trial_gpu_memory: int = Field(
+        0, ge=0, description="MiB that each of these GPUs has at least, by its node's label nvidia.com/gpu.memory; 0: any"
+    )
+    trial_image: str | None = Field(
+        None, description="image of trials on a cluster, with CUDA where they have GPUs; None: the code server's"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ Belongs here: options, tables and JSON. Does not belong here: searching (`jec_as
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 from collections.abc import Iterator
@@ -110,19 +111,23 @@ def _row(entry: Entry) -> list[str]:
 
 @models.command()
 def show(family: Family, version: Version = "served", json_output: AsJson = False) -> None:
-    """Show a version's model card: where it comes from, where it is valid, what it wants, how to call it."""
+    """Show a version's model card, where it comes from, what it wants, how to call it, and how its roll-outs ended."""
     from jec_assets.serving.catalog import entry_of, version_named
     from jec_assets.serving.model_card import readme
+    from jec_assets.serving.rollout_log import rollouts_of
 
     with _faults_told():
         repository = _repository()
         entry = entry_of(repository, family, version_named(repository, family, version))
+        rollouts = rollouts_of(repository.storage, family, entry.model.version)
     if json_output:
-        _print_json(entry.to_dict())
+        _print_json({**entry.to_dict(), "rollouts": [each.to_dict() for each in rollouts]})
         return
     output = Console()
     output.print(Markdown(readme(entry.model)))
     output.print(f"\nstate: {entry.state}; tags: {', '.join(entry.tags) or 'none'}", highlight=False)
+    for each in rollouts:
+        output.print(f"roll-out {each.at}, {each.by}: {each.summary}", highlight=False, markup=False)
 
 
 @models.command()
@@ -183,18 +188,17 @@ def try_version(family: Family, version: Version) -> None:
 def rollout(
     family: Family,
     version: Version,
-    jets: Annotated[int, typer.Option(min=1, help="Test jets that both versions answer.")] = 10_000,
+    jets: Annotated[int, typer.Option(min=1, help="Validation jets that both versions answer.")] = 10_000,
     max_change: Annotated[float, typer.Option(help="Most that half of the log factors may change by.")] = 0.02,
     max_slowdown: Annotated[float, typer.Option(help="Most that a request may take, over what is served.")] = 1.5,
     json_output: AsJson = False,
 ) -> None:
-    """Serve a version beside the one that is served, send test jets to both, and promote it if all checks hold."""
-    from dataclasses import asdict
-
+    """Serve a version beside the one that is served, send the same jets to both, and promote it if all checks hold."""
     from jec_assets.evaluation.bootstrap import Resampling
     from jec_assets.jets.dataset import load_split
     from jec_assets.serving.catalog import version_named
-    from jec_assets.serving.rollout import RolloutPolicy, first_jets, roll_out
+    from jec_assets.serving.rollout import RolloutPolicy, first_jets
+    from jec_assets.serving.rollout_log import roll_out_recorded
 
     settings = settings_now()
     with _faults_told():
@@ -202,10 +206,12 @@ def rollout(
         endpoint = _running(repository)
         candidate = repository.model(family, version_named(repository, family, version))
         resampling = Resampling(settings.bootstrap_resamples, settings.seed)
-        test = first_jets(load_split(repository.storage, "test"), jets)
-        result = roll_out(endpoint, repository, candidate, test, RolloutPolicy(resampling, max_change, max_slowdown))
+        mirrored = first_jets(load_split(repository.storage, "validation"), jets)
+        policy = RolloutPolicy(resampling, max_change, max_slowdown)
+        record = roll_out_recorded(endpoint, repository, candidate, mirrored, policy, by=_user())
+    result = record.result
     if json_output:
-        _print_json(asdict(result))
+        _print_json(record.to_dict())
     else:
         table = Table("check", "holds", "found")
         for check in result.checks:
@@ -290,6 +296,14 @@ def serve(
     except (OSError, WeakTokenError) as fault:
         fail(f"{fault} (--token-file, or the variable {TOKEN_VARIABLE})")
     uvicorn.run(service, host="127.0.0.1", port=port, log_level="warning", server_header=False)
+
+
+def _user() -> str:
+    """Who gives this command: a name, or a number where the machine knows none, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _running(repository: ModelRepository) -> Endpoint:

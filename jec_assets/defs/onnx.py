@@ -10,12 +10,14 @@ from jec_assets import serving
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_at_hand, families_with_assets
 from jec_assets.defs.jets import train_jets, validation_jets
+from jec_assets.defs.kubernetes import EVALUATION
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import load_split, load_table
 from jec_assets.jets.training_range import TrainingRange
 from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.graph_levels import DEFAULT_LEVEL
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import publish_release
@@ -40,12 +42,13 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
             train_jets,
             validation_jets,
         ],
+        op_tags=EVALUATION,
         check_specs=[
             dg.AssetCheckSpec(
                 PROMOTED,
                 asset=repository_key,
-                description="Every best model is at least as good as what was served, within the uncertainty. "
-                "Otherwise the served version stays.",
+                description="Every best model is at least as good as what is served, within the uncertainty. "
+                "Otherwise it is not even tried, and the served version stays.",
             )
         ],
     )
@@ -53,7 +56,10 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     def onnx_repository(
         context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
     ) -> dg.MaterializeResult:
-        """Best models as ONNX, compared with torch on real jets, one numbered version per published model."""
+        """Best models as ONNX, compared with torch on real jets, one numbered version per model.
+
+        A family's first is served at once, later ones wait for their roll-out by `served_endpoint`.
+        """
         repository = ModelRepository(storage)
         validation = load_split(storage, "validation")
         resampling = Resampling(settings.bootstrap_resamples, settings.seed)
@@ -61,12 +67,12 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         releases = []
         for family in families_at_hand(settings, storage):
             candidate = Candidate.chosen(storage, family, training_range)
-            policy = ReleasePolicy(resampling, InstanceSettings(graph_level=settings.graph_levels.get(family, "all")))
+            policy = ReleasePolicy(resampling, instances_of(settings, family))
             releases.append(release(repository, candidate, validation, policy))
             publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(digest_of([each.model.onnx_digest for each in releases])),
+            data_version=dg.DataVersion(digest_of([(each.staged or each.model).onnx_digest for each in releases])),
             metadata=_metadata(repository, releases),
             check_results=[_promotion_check(releases)],
         )
@@ -74,17 +80,28 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     return [onnx_repository]
 
 
+def instances_of(settings: Settings, family: str) -> InstanceSettings:
+    """How a family is run by the server."""
+    return InstanceSettings(graph_level=settings.graph_levels.get(family, DEFAULT_LEVEL))
+
+
 def _said(each: Release) -> str:
-    outcome = "published as" if each.promotion.promoted else "kept"
-    return f"{each.promotion.reason}; {outcome} version {each.model.version}"
+    staged = "" if each.staged is None else f"; staged as version {each.staged.version}"
+    return f"{each.promotion.reason}; served is version {each.model.version}{staged}"
 
 
 def _metadata(repository: ModelRepository, releases: list[Release]) -> Metadata:
     rows = [
-        (each.model.family, each.model.version, f"{each.export.max_abs_difference:.1e}", each.promotion.reason)
+        (
+            each.model.family,
+            each.model.version,
+            "" if each.staged is None else each.staged.version,
+            f"{each.export.max_abs_difference:.1e}",
+            each.promotion.reason,
+        )
         for each in releases
     ]
-    columns = ["model", "served version", "candidate: largest |ONNX - torch|", "candidate: promotion"]
+    columns = ["model", "served version", "staged version", "candidate: largest |ONNX - torch|", "candidate: promotion"]
     return {"uri": repository.uri, "models": markdown_table(columns, rows)}
 
 

@@ -1,8 +1,10 @@
 """Assets of the endpoint: onnx_repository -> served_endpoint -> latency_benchmark.
 
-Belongs here: which server serves, and measuring it. Does not belong here: how (`jec_assets.serving`).
+Belongs here: which server serves, rolling out what is staged, and measuring it. Does not belong here: how
+(`jec_assets.serving`).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import dagster as dg
@@ -11,7 +13,9 @@ from jec_assets import serving
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_at_hand, present_of
 from jec_assets.defs.metadata import markdown_table, report_metadata
+from jec_assets.defs.onnx import instances_of
 from jec_assets.defs.resources import SettingsParam, StorageParam
+from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import load_split
 from jec_assets.reports.latency import latency_report
 from jec_assets.reports.publishing import publish
@@ -25,9 +29,12 @@ from jec_assets.serving.latency import LatencyPlan, measure
 from jec_assets.serving.level_latency import measure_levels
 from jec_assets.serving.load import LoadPlan, measure_load
 from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.rollout import RolloutPolicy, first_jets
+from jec_assets.serving.rollout_log import RolloutRecord
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint, publish_endpoint
+from jec_assets.serving.staged import roll_out_staged
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.watch import serve_watched
 from jec_assets.settings import Settings
@@ -36,25 +43,47 @@ from jec_assets.storage import code_digest, digest_of
 CODE_VERSION = code_digest(serving)
 GROUP = "serving"
 SELF_TEST_JETS = 256
+MIRRORED_JETS = 10_000  # of a roll-out
+ROLLED_OUT = "staged_versions_are_served"
 SERVED_THREADS = InstanceSettings().threads
+ROLLOUT_COLUMNS = ["model", "served", "staged", "check", "holds", "found"]
 LEVEL_SIZES = (2, 64)  # of batches at each graph level: for the largest networks, larger ones take a minute
 
 
-@dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=["onnx_repository", "test_jets"])
+@dg.asset(
+    group_name=GROUP,
+    kinds={"triton"},
+    code_version=CODE_VERSION,
+    deps=["onnx_repository", "validation_jets"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            ROLLED_OUT,
+            asset="served_endpoint",
+            description="Every staged version, served beside the one before, answered the same jets with numbers, no "
+            "worse, not too differently, in time. Otherwise it is withdrawn, and the one before stays served.",
+        )
+    ],
+)
 @alive
 def served_endpoint(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
     """A running Triton with every published model loaded, whose answers equal ONNX Runtime's on real jets.
 
-    It stays up after the run, until `make stop`.
+    What is staged is served beside what was there before, and in its place if the checks hold. It stays up after the
+    run, until `make stop`.
     """
-    repository = ModelRepository(storage)
-    endpoint = _endpoint(settings, repository)
-    models = load_served(endpoint, repository, families_at_hand(settings, storage))
-    jets = load_split(storage, "test").packed.slice(0, SELF_TEST_JETS)
-    tests = [self_test(endpoint, repository, model, jets) for model in models]
+    repository, families = ModelRepository(storage), families_at_hand(settings, storage)
+    endpoint, jets = _endpoint(settings, repository), load_split(storage, "validation")
+    tested = jets.packed.slice(0, SELF_TEST_JETS)
+    for model in load_served(endpoint, repository, families):
+        self_test(endpoint, repository, model, tested)
     publish_endpoint(storage, endpoint)
+    policies = {family: _rollout_policy(settings, family) for family in families}
+    mirrored = first_jets(jets, MIRRORED_JETS)
+    rollouts = roll_out_staged(endpoint, repository, policies, mirrored, by=f"run {context.run_id}")
+    models = repository.served(families)
+    tests = [self_test(endpoint, repository, model, tested) for model in models]
     context.log.info(f"{endpoint.url} serves {', '.join(f'{each.family} {each.version}' for each in tests)}")
     rows = [tuple(asdict(each).values()) for each in tests]
     return dg.MaterializeResult(
@@ -64,7 +93,9 @@ def served_endpoint(
             "grpc": endpoint.grpc,
             "self_test": markdown_table(["model", "version", "jets", "largest |served - computed here|"], rows),
             "sessions": markdown_table(["model", "version", "execution providers", "threads"], _sessions(endpoint)),
+            "rollouts": markdown_table(ROLLOUT_COLUMNS, _rollout_rows(rollouts)),
         },
+        check_results=[_rollout_check(rollouts)],
     )
 
 
@@ -92,6 +123,33 @@ def latency_benchmark(
 
 
 ASSETS = [served_endpoint, latency_benchmark]
+
+
+def _rollout_policy(settings: Settings, family: str) -> RolloutPolicy:
+    return RolloutPolicy(
+        Resampling(settings.bootstrap_resamples, settings.seed),
+        settings.rollout_max_change,
+        settings.rollout_max_slowdown,
+        instances_of(settings, family),
+    )
+
+
+def _rollout_rows(rollouts: Sequence[RolloutRecord]) -> list[tuple[object, ...]]:
+    return [
+        (each.result.family, each.result.served, each.result.candidate, check.name, check.passed, check.finding)
+        for each in rollouts
+        for check in each.result.checks
+    ]
+
+
+def _rollout_check(rollouts: Sequence[RolloutRecord]) -> dg.AssetCheckResult:
+    withdrawn = [f"{each.result.family}: {each.summary}" for each in rollouts if not each.result.promoted]
+    return dg.AssetCheckResult(
+        passed=not withdrawn,
+        check_name=ROLLED_OUT,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"withdrawn": "\n".join(withdrawn) or "none"},
+    )
 
 
 def _sessions(endpoint: Endpoint) -> list[tuple[object, ...]]:

@@ -14,17 +14,23 @@ from jec_assets.serving.config import Pointer
 from jec_assets.serving.layout import MODEL, candidate_name, config_key, version_key
 
 if TYPE_CHECKING:
+    from jec_assets.serving.config import InstanceSettings
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
 
 
-def lay_out_candidate(repository: ModelRepository, model: PublishedModel) -> str:
-    """Copy a stored version to where it is tried, run as what is served; its name in Triton. One a family."""
+def lay_out_candidate(
+    repository: ModelRepository, model: PublishedModel, settings: InstanceSettings | None = None
+) -> str:
+    """Copy a stored version to where it is tried, one a family; its name in Triton.
+
+    settings: how it is run; None: as what is served.
+    """
     name = candidate_name(model.family)
     remove_candidate(repository, model.family)
     repository.storage.publish_bytes(version_key(name, model.version, MODEL), repository.onnx(model))
     digests = {f"{model.version}/{MODEL}": model.onnx_digest}
-    repository.lay_out(name, model, Pointer(model.version, digests=digests), None)
+    repository.lay_out(name, model, Pointer(model.version, digests=digests), settings)
     return name
 
 

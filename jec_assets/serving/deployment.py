@@ -21,6 +21,7 @@ from jec_assets.serving.version_store import BrokenRepositoryError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jec_assets.serving.config import InstanceSettings
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
     from jec_assets.storage import Storage
@@ -61,14 +62,16 @@ def load_served(endpoint: Endpoint, repository: ModelRepository, families: Seque
     return tuple(models)
 
 
-def promote(repository: ModelRepository, family: str, version: int) -> Deployed:
+def promote(
+    repository: ModelRepository, family: str, version: int, settings: InstanceSettings | None = None
+) -> Deployed:
     """Serve a stored version, here and by the recorded server if it runs; its try-out, if there is one, is over.
 
-    EndpointError where the server can't serve it, BrokenRepositoryError where its files are damaged: then what was
-    served still is, and the repository says so.
+    settings: how it is run; None: as the one before. EndpointError where the server can't serve it,
+    BrokenRepositoryError where its files are damaged: then what was served still is, and the repository says so.
     """
     with _all_or_nothing(repository, family) as endpoint:
-        model = repository.promote(family, version)
+        model = repository.promote(family, version, settings)
         _follow(endpoint, repository, family)
     if candidate_of(repository, family) == version:
         withdraw_candidate(repository, family)
@@ -91,12 +94,15 @@ def rollback(repository: ModelRepository, family: str) -> Deployed:
     return Deployed(model, endpoint)
 
 
-def try_out(endpoint: Endpoint, repository: ModelRepository, model: PublishedModel) -> str:
+def try_out(
+    endpoint: Endpoint, repository: ModelRepository, model: PublishedModel, settings: InstanceSettings | None = None
+) -> str:
     """Serve a stored version beside the one that is served, as `<family>.candidate`; that name.
 
-    EndpointError where the server can't serve it: then there is no candidate.
+    settings: how it is run; None: as what is served. EndpointError where the server can't serve it: then there is no
+    candidate.
     """
-    name = lay_out_candidate(repository, model)
+    name = lay_out_candidate(repository, model, settings)
     try:
         repository.check(name)
         load_as(endpoint, name, model.version)

@@ -1,16 +1,17 @@
 """From a chosen network to a published version: export, comparison with torch, promotion.
 
 Belongs here: the order of these steps for one family. Does not belong here: the steps themselves (`export.py`,
-`promotion.py`, `repository.py`) and trying a stored version in a running server (`rollout.py`).
+`promotion.py`, `repository.py`) and trying what was staged in a running server (`staged.py`, `rollout.py`).
 
 A candidate that wants other features than there are, does not compute the same as ONNX, or gives no number, is an
 error: nothing is published. One that is worse than what is served is a decision: the served version stays, and the
-release says so. A served version that cannot be evaluated keeps no candidate from its place.
+release says so. One that is not is stored and staged. A served version that cannot be evaluated keeps no candidate from
+its place.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bootstrap import Resampling
@@ -88,16 +89,17 @@ class ReleasePolicy:
 
 @dataclass(frozen=True)
 class Release:
-    """What came of a candidate: the decision, the comparison with torch, the version that is to be served by it.
+    """What came of a candidate: the decision, the comparison with torch, what is served now.
 
-    candidate_digest: of the candidate's weights. model: the candidate's version if it may be served, else the one that
-    is.
+    candidate_digest: of the candidate's weights. model: what is served. staged: the candidate's version if it may take
+    that one's place and has to prove itself beside it first.
     """
 
     candidate_digest: str
     model: PublishedModel
     promotion: Promotion
     export: ExportCheck
+    staged: PublishedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -113,39 +115,29 @@ class _Opponent:
 
 
 def release(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
-    """Publish a candidate if it may replace what is served; both are evaluated on the same validation jets.
+    """Stage a candidate that may replace what is served, or publish it at once where there is nothing it must beat.
 
-    Raises what `stage` does.
-    """
-    staged = stage(repository, candidate, validation, policy)
-    if not staged.promotion.promoted:
-        return staged
-    model = repository.publish(staged.model.card, repository.onnx(staged.model), policy.instances)
-    return replace(staged, model=model)
-
-
-def stage(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
-    """Store a candidate as a version if it may replace what is served, and leave what is served as it is.
-
-    Raises OtherFeaturesError, and ExportMismatchError where ONNX computes something else than torch.
+    Both are evaluated on the same validation jets. Raises OtherFeaturesError, and ExportMismatchError where ONNX
+    computes something else than torch.
     """
     _check_features(candidate, validation.features)
     digest, onnx = candidate.best.weights_digest, export_onnx(candidate.network)
     check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
     opponent = _opponent(repository, candidate.best.family, validation.features)
     if isinstance(opponent, _Opponent) and opponent.identity == (digest, digest_bytes(onnx)):
-        return Release(digest, opponent.model, Promotion.unopposed("is what is served"), check)
+        model = repository.publish(opponent.model.card, onnx, policy.instances)  # its settings may be others
+        return Release(digest, model, Promotion.unopposed("is what is served"), check)
     losses = _losses(inference_session(onnx, threads=0), validation)
-    if isinstance(opponent, Promotion):
-        promotion = opponent
-    else:
-        events = validation.table["event_hash"].to_numpy()
-        served_losses = _losses(opponent.session, validation)
-        promotion = decide(served_losses, losses, policy.resampling.draws(events))
-        if not promotion.promoted:
-            return Release(digest, opponent.model, promotion, check)
     card = _card(candidate, validation, float(losses.mean()), check)
-    return Release(digest, repository.store(card, onnx), promotion, check)
+    if isinstance(opponent, Promotion):
+        return Release(digest, repository.publish(card, onnx, policy.instances), opponent, check)
+    events = validation.table["event_hash"].to_numpy()
+    promotion = decide(_losses(opponent.session, validation), losses, policy.resampling.draws(events))
+    if not promotion.promoted:
+        return Release(digest, opponent.model, promotion, check)
+    staged = repository.store(card, onnx)
+    repository.make_room(card.family)
+    return Release(digest, opponent.model, promotion, check, staged)
 
 
 def _check_features(candidate: Candidate, features: FeatureSet) -> None:

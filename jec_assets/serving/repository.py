@@ -138,10 +138,13 @@ class ModelRepository(VersionStore):
         self.make_room(card.family)
         return model
 
-    def promote(self, family: str, version: int) -> PublishedModel:
-        """Make a stored version the one that is served, run as the one before; UnpublishedModelError without it."""
+    def promote(self, family: str, version: int, settings: InstanceSettings | None = None) -> PublishedModel:
+        """Make a stored version the one that is served; UnpublishedModelError without it.
+
+        settings: how it is run; None: as the one before.
+        """
         model = self.stored(family, version)
-        self._serve(model, None)
+        self._serve(model, settings)
         return model
 
     def rollback(self, family: str) -> PublishedModel:

@@ -1,7 +1,7 @@
 """A version beside the one that is served: both get the same requests, and it takes the place if the checks hold.
 
-Belongs here: mirroring test jets to both, what is compared, the checks. Does not belong here: serving the two
-(`deployment.py`) and the decision on losses (`promotion.py`).
+Belongs here: mirroring jets to both, what is compared, the checks. Does not belong here: serving the two
+(`deployment.py`), the decision on losses (`promotion.py`) and the record of it all (`rollout_log.py`).
 
 What a client gets meanwhile is what it got before: the candidate has a name of its own.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.bootstrap import Resampling
     from jec_assets.jets.dataset import SplitJets
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.config import InstanceSettings
     from jec_assets.serving.endpoint import Endpoint
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
@@ -47,12 +48,13 @@ class RolloutPolicy:
     resampling: behind the uncertainty of the difference of losses, see `promotion.decide`. max_median_change: of
     |log factor of the candidate - of what is served|, half of the jets: a correction that moves more than this should
     be looked at by somebody. max_slowdown: median over requests of the candidate's round trip over that of what is
-    served.
+    served. instances: how the candidate is run, beside what is served and then in its place; None: as that.
     """
 
     resampling: Resampling
     max_median_change: float = 0.02
     max_slowdown: float = 1.5
+    instances: InstanceSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,13 @@ def roll_out(
     (served,) = repository.served([candidate.family])
     _check_comparable(served, candidate, jets)
     try:
-        name = try_out(endpoint, repository, candidate)
+        name = try_out(endpoint, repository, candidate, policy.instances)
         self_test(endpoint, repository, candidate, jets.packed.slice(0, SELF_TEST_JETS), name)
         mirrored = mirror(endpoint, (served.family, name), jets.packed)
         checks = compare(mirrored, jets, policy)
         promoted = all(check.passed for check in checks)
         if promoted:
-            promote(repository, candidate.family, candidate.version)
+            promote(repository, candidate.family, candidate.version, policy.instances)
     finally:
         withdraw_candidate(repository, candidate.family)
     return Rollout(served.family, served.version, candidate.version, len(jets.packed), checks, promoted)
@@ -189,7 +191,7 @@ def _check_comparable(served: PublishedModel, candidate: PublishedModel, jets: S
     if served.version == candidate.version:
         raise NotComparableError(f"{candidate.title} is what is served: there is nothing to compare it with")
     if len(jets.packed) == 0:
-        raise NotComparableError("there are no jets to compare versions on: materialize test_jets")
+        raise NotComparableError("there are no jets to compare versions on: materialize validation_jets")
     wanted = jets.features.particle_names, jets.features.jet_names
     for model in (served, candidate):
         if (model.card.particle_features, model.card.jet_features) != wanted:

@@ -23,7 +23,10 @@ ENDPOINT_KEY = "served_endpoint.json"
 
 @dataclass(frozen=True)
 class ReleaseRecord:
-    """How the last candidate of a family fared, and the version that is served since: of which network, is it it?"""
+    """How the last candidate of a family fared, and the version that is served since: of which network, is it it?
+
+    staged: the candidate's version as long as it waits for its roll-out.
+    """
 
     family: str
     version: int
@@ -31,6 +34,7 @@ class ReleaseRecord:
     candidate_digest: str
     promoted: bool
     reason: str
+    staged: int | None = None
 
 
 def publish_endpoint(storage: Storage, endpoint: Endpoint) -> None:
@@ -47,18 +51,29 @@ def load_endpoint(storage: Storage) -> Endpoint:
 
 def publish_release(storage: Storage, release: Release) -> None:
     """Record how a candidate fared."""
-    card, promotion = release.model.card, release.promotion
+    card, promotion, staged = release.model.card, release.promotion, release.staged
     record = ReleaseRecord(
         card.family,
         release.model.version,
         card.network_digest,
         release.candidate_digest,
-        promotion.promoted,
-        promotion.reason,
+        promotion.promoted and staged is None,
+        promotion.reason if staged is None else f"{promotion.reason}; version {staged.version} waits for its roll-out",
+        None if staged is None else staged.version,
     )
-    storage.publish_json(f"releases/{card.family}.json", asdict(record))
+    publish_release_record(storage, record)
+
+
+def publish_release_record(storage: Storage, record: ReleaseRecord) -> None:
+    """Record what has become of a candidate since."""
+    storage.publish_json(release_key(record.family), asdict(record))
+
+
+def release_key(family: str) -> str:
+    """Key of a family's last release."""
+    return f"releases/{family}.json"
 
 
 def load_release(storage: Storage, family: str) -> ReleaseRecord:
     """A family's last release; ArtifactMissingError where `onnx_repository` was not materialized."""
-    return ReleaseRecord(**storage.read_json(f"releases/{family}.json"))
+    return ReleaseRecord(**storage.read_json(release_key(family)))

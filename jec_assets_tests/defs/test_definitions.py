@@ -22,7 +22,7 @@ LINEAGE = {
     **{f"{family}/trial_model": {"train_jets", "validation_jets"} for family in FAMILIES},
     **{f"{family}/best_model": {f"{family}/trial_model", "train_jets", "validation_jets"} for family in FAMILIES},
     "onnx_repository": {*BEST_MODELS, "train_jets", "validation_jets"},
-    "served_endpoint": {"onnx_repository", "test_jets"},
+    "served_endpoint": {"onnx_repository", "validation_jets"},
     "latency_benchmark": {"served_endpoint", "test_jets"},
     "calibrated_test_jets": {*BEST_MODELS, "test_jets"},
     "calibrated_validation_jets": {*BEST_MODELS, "validation_jets"},
@@ -73,6 +73,7 @@ def test_checks(repository: dg.RepositoryDefinition) -> None:
         "jets_fulfill_their_schema": True,
         "every_file_was_read": False,
         "candidates_are_promoted": False,
+        "staged_versions_are_served": False,
         "networks_close": False,
     }
 

@@ -95,12 +95,17 @@ def test_one_command_is_the_whole_act(
             assert client.model(f"{family}.candidate").versions == (2,)
             jec(repository, "rollback", family)
             words = "--max-change", "10", "--max-slowdown", "1000000", "--jets", "300", "--json"
-            result = json.loads(jec(repository, "rollout", family, "2", *words))
+            result = json.loads(jec(repository, "rollout", family, "2", *words))["result"]
             assert (result["promoted"], result["jets"]) == (True, 300)
             assert client.model(family).versions == (1, 2)
             jec(repository, "rollback", family)
             assert client.model(family).versions == (1,)
             refused = jec(repository, "rollout", family, "2", "--max-change", "1e-9", "--max-slowdown", "1e6", status=1)
             assert f"{family} version 2 is withdrawn; version 1 stays served" in refused
+            shown = jec(repository, "show", family, "2")
+            assert "version 2 beside version 1, 300 jets: promoted" in shown
+            assert "jets: withdrawn (change: half of the log factors" in shown
+            rollouts = json.loads(jec(repository, "show", family, "2", "--json"))["rollouts"]
+            assert [each["result"]["promoted"] for each in rollouts] == [True, False]
     finally:
         repository.storage.remove(ENDPOINT_KEY)

@@ -26,7 +26,7 @@ from jec_assets.serving import export
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.export import ExportMismatchError
 from jec_assets.serving.promotion import Promotion
-from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release, stage
+from jec_assets.serving.release import Candidate, OtherFeaturesError, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import load_release, publish_release
 from jec_assets.storage import Storage
@@ -114,7 +114,8 @@ def test_the_same_network_exported_otherwise_is_compared_and_published(
     monkeypatch.setattr(export, "OPSET", 21)
     released = release(repository, candidate(good, "good"), validation, POLICY)
     assert released.promotion.reason.startswith("not worse than the served model")
-    assert released.model.version == 2
+    assert released.staged is not None
+    assert released.staged.version == 2
 
 
 @pytest.mark.parametrize("damage", ["config.pbtxt", "1/model.json", "1/model.onnx"])
@@ -152,7 +153,8 @@ def test_a_better_candidate_becomes_the_next_version(good: JetNetwork, storage: 
     release(repository, candidate(small_network("pfn", seed=2), "worse"), validation, POLICY)
     released = release(repository, candidate(good, "good"), validation, POLICY)
     assert released.promotion.difference < 0
-    assert released.model.version == 2
+    assert released.staged is not None
+    assert released.staged.version == 2
 
 
 def test_an_export_that_differs_publishes_nothing(
@@ -177,11 +179,27 @@ def test_a_served_model_of_other_features_is_replaced_with_that_reason(good: Jet
 def test_a_staged_candidate_is_stored_and_what_is_served_stays(good: JetNetwork, storage: Storage) -> None:
     repository, validation = ModelRepository(storage), validation_for(good)
     first = release(repository, candidate(small_network("pfn", seed=2), "worse"), validation, POLICY)
-    staged = stage(repository, candidate(good, "good"), validation, POLICY)
-    assert staged.promotion.promoted
-    assert staged.model.version == 2
-    assert repository.current("pfn") == first.model
-    assert repository.promote("pfn", 2) == staged.model
+    released = release(repository, candidate(good, "good"), validation, POLICY)
+    assert released.promotion.promoted
+    assert released.staged is not None
+    assert repository.current("pfn") == released.model == first.model
+    publish_release(storage, released)
+    record = load_release(storage, "pfn")
+    assert (record.version, record.network_digest, record.candidate_digest) == (1, "worse", "good")
+    assert (record.staged, record.promoted) == (2, False)
+    assert record.reason.endswith("version 2 waits for its roll-out")
+    assert repository.promote("pfn", 2) == released.staged
+
+
+def test_what_is_served_is_run_by_other_settings_at_once(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    release(repository, candidate(good, "good"), validation, POLICY)
+    basic = replace(POLICY, instances=InstanceSettings(graph_level="basic"))
+    released = release(repository, candidate(good, "good"), validation, basic)
+    assert (released.staged, released.model.version) == (None, 1)
+    configuration = repository.configuration("pfn")
+    assert configuration is not None
+    assert b"level: -1" in configuration
 
 
 def test_the_card_tells_how_the_network_was_made(good: JetNetwork, storage: Storage) -> None:
