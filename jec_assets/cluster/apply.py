@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from jec_assets.cluster.connection import REQUEST_TIMEOUT, ClusterError, patiently, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kubernetes.client import ApiClient
     from kubernetes.dynamic import DynamicClient, Resource
 
@@ -63,6 +65,19 @@ def read(api: ApiClient, api_version: str, kind: str, name: str, namespace: str)
                 return {}
 
     return ask() or None
+
+
+def listed(api: ApiClient, api_version: str, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+    """The objects of a kind that carry these labels."""
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+
+    @patiently
+    def ask() -> list[Manifest]:
+        with told(f"list {kind} {selector} in {namespace}"):
+            resource = _resource(api, api_version, kind)
+            return list(_answer(resource, "get", namespace=namespace, label_selector=selector)["items"])
+
+    return ask()
 
 
 def delete(api: ApiClient, api_version: str, kind: str, name: str, namespace: str) -> bool:
