@@ -122,6 +122,15 @@ def test_wide_tables_scroll_in_their_box_and_their_first_columns_stay(shown: Cal
     assert (first.bounding_box() or moved)["x"] == pytest.approx(moved["x"] - 150)
 
 
+def test_a_table_fades_where_it_goes_on_to_the_right(shown: Callable[..., View]) -> None:
+    page = shown(WIDTHS["phone"]).page
+    box = table(page, "Loss, gain, α and β beside the published study").locator("..")
+    expect(box).to_have_attribute("data-more", "")
+    assert "gradient" in box.evaluate("(box) => getComputedStyle(box).maskImage")
+    box.evaluate("(box) => box.scrollTo({ left: box.scrollWidth })")
+    expect(box).not_to_have_attribute("data-more", "")
+
+
 @pytest.mark.parametrize(
     ("header", "ascending", "absent"),
     [

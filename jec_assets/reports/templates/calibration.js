@@ -143,12 +143,25 @@ function fixColumns(table) {
   table.style.setProperty("--third", `${widths[0] + (widths[1] ?? 0)}px`);
 }
 
+// A table that goes on to the right fades there.
+function hintAtMore(box) {
+  box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+}
+
 const tables = Array.from(document.querySelectorAll(".table table"));
 tables.forEach(makeSortable);
 tables.forEach(markRepeated);
 document.querySelectorAll(".table").forEach(addTools);
-const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => fixColumns(target.firstElementChild)));
-tables.forEach((table) => sizes.observe(table.parentElement));
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    fixColumns(target.firstElementChild);
+    hintAtMore(target);
+  }
+});
+for (const { parentElement: box } of tables) {
+  sizes.observe(box);
+  box.addEventListener("scroll", () => hintAtMore(box), { passive: true });
+}
 
 const folded = new Set();
 addEventListener("beforeprint", () => {
