@@ -25,7 +25,7 @@ class SameJetsError(ValueError):
 
 def alternative_storage(storage: Storage) -> Storage:
     """The storage of the alternative jets, below that of the nominal ones."""
-    return Storage(storage.uri(FOLDER), storage.cache)
+    return storage.below(FOLDER)
 
 
 def require_other_jets(nominal: Manifest, alternative: Manifest) -> None:

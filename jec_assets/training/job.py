@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jec_assets.models.saving import NetworkDescription
-from jec_assets.storage import Storage, write_atomically
+from jec_assets.storage import S3Access, Storage, write_atomically
 from jec_assets.training.config import Checkpointing, Computation, Optimization, TrainingConfig
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import EpochFigures, TrainingResult
@@ -164,7 +164,8 @@ def _checkpointing(values: dict[str, Any] | None) -> Checkpointing | None:
     if values is None:
         return None
     storage = values["storage"]
-    return Checkpointing(**(values | {"storage": Storage(storage["root"], _path(storage["cache"]))}))
+    root = Storage(storage["root"], _path(storage["cache"]), S3Access(**storage["s3"]))
+    return Checkpointing(**(values | {"storage": root}))
 
 
 def _path(value: str | None) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jec_assets.storage import Storage
+from jec_assets.storage import S3Access, Storage
 from jec_assets.training.config import Checkpointing, Computation, Optimization, TrainingConfig
 from jec_assets.training.job import Failure, TrainingJob, UnreadableJobError
 from jec_assets.training.progress import Progress
@@ -24,7 +24,9 @@ EVERYTHING = TrainingConfig(
     patience=2,
     computation=Computation(threads=3, precision="float32", deterministic=True, loading_threads=2),
     scalars_folder=Path("curves"),
-    checkpoints=Checkpointing(Storage("s3://bucket/prefix", Path("copies")), "checkpoints/7", "a digest", 5.0),
+    checkpoints=Checkpointing(
+        Storage("s3://bucket/prefix", Path("copies"), S3Access("virtual")), "checkpoints/7", "a digest", 5.0
+    ),
 )
 FIGURES = EpochFigures(1, 0.3, 0.25, 0.002, 1.5, 1e4)
 
