@@ -148,6 +148,26 @@ def test_a_damaged_file_is_never_given_to_the_server(
     load_served(served.endpoint, repository, [family])
 
 
+@pytest.mark.parametrize("damage", ["another model", "no digest"])
+def test_the_server_itself_refuses_what_was_not_published(
+    served: Served, family: str, damage: str, pfn_onnx: bytes, other_pfn_onnx: bytes
+) -> None:
+    family = f"{family[:50]}_{damage[:2]}"
+    first = published(served, family, pfn_onnx)
+    second = served.repository.publish(card_of(family, other_pfn_onnx), other_pfn_onnx, SETTINGS)
+    folder = Path(served.repository.uri) / family
+    if damage == "another model":
+        (folder / "2/model.onnx").write_bytes(pfn_onnx)
+        said = rf"2/model.onnx of {family} is damaged: its digest is not the published {second.onnx_digest}; publish"
+    else:
+        config = (folder / "config.pbtxt").read_text()
+        (folder / "config.pbtxt").write_text(config.replace("2/model.onnx", "3/model.onnx"))
+        said = rf"config.pbtxt has no digest of 2/model.onnx: publish {family} again"
+    with pytest.raises(EndpointError, match=said):
+        load(served.endpoint, [second])
+    assert versions(served, family) == (first.version,)
+
+
 def test_without_a_running_server_the_repository_alone_changes(repository: ModelRepository) -> None:
     repository.publish(card_of("pfn", b"one"), b"one", SETTINGS)
     repository.store(card_of("pfn", b"two"), b"two")

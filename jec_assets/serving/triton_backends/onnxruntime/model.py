@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
 
-from jec_assets.serving.config import SESSION_METRIC, THREADS_PARAMETER
+from jec_assets.serving.config import DIGESTS_PARAMETER, SESSION_METRIC, THREADS_PARAMETER
 from jec_assets.serving.graph_levels import level_in_triton
 from jec_assets.serving.runtime import CPU, CUDA, JetSession, inference_session
 from jec_assets.serving.tensors import INPUTS, JETS, OUTPUTS, PARTICLES, BatchError, PaddedJets, concatenate
+from jec_assets.storage import digest_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 CONSUMED = b"used_dltensor"
 rename_capsule = ctypes.pythonapi.PyCapsule_SetName
 rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
+
+
+class BrokenModelError(RuntimeError):
+    """The model's file isn't what was published; the model isn't served."""
 
 
 class SelfTestError(RuntimeError):
@@ -51,10 +56,10 @@ class TritonPythonModel:
         """Load the model and try it; Triton reports an exception as the reason why it is not served."""
         config = json.loads(args["model_config"])
         file = config["default_model_filename"] or "model.onnx"
-        model = Path(args["model_repository"]) / args["model_version"] / file
+        model = _checked_file(config, args, file)
         threads = int(config["parameters"][THREADS_PARAMETER]["string_value"])
         providers = CUDA if args["model_instance_kind"] == "GPU" else CPU
-        self.session = inference_session(model.read_bytes(), threads, providers, _graph_level(config))
+        self.session = inference_session(model, threads, providers, _graph_level(config))
         self._check_configured(config)
         self._check_answers()
         self._check_providers(providers)
@@ -117,6 +122,21 @@ class TritonPythonModel:
                 raise SelfTestError(
                     f"the model answers {name} {values.tolist()}, of which Triton would send {sent.tolist()}"
                 )
+
+
+def _checked_file(config: dict[str, Any], args: dict[str, str], file: str) -> bytes:
+    """The model's bytes; BrokenModelError unless their digest is the one that the configuration was published with."""
+    path = f"{args['model_version']}/{file}"
+    published = json.loads(config["parameters"].get(DIGESTS_PARAMETER, {}).get("string_value") or "{}").get(path)
+    if published is None:
+        raise BrokenModelError(f"config.pbtxt has no digest of {path}: publish {args['model_name']} again")
+    content = (Path(args["model_repository"]) / path).read_bytes()
+    if digest_bytes(content) != published:
+        raise BrokenModelError(
+            f"{path} of {args['model_name']} is damaged: its digest is not the published {published}; publish the "
+            "family again or promote another version"
+        )
+    return content
 
 
 def _graph_level(config: dict[str, Any]) -> GraphLevel:
