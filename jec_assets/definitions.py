@@ -10,6 +10,7 @@ from jec_assets.defs import calibrated, jets, onnx, page, reports, serving, tria
 from jec_assets.defs.alternative import alternative_assets
 from jec_assets.defs.families import families_with_assets
 from jec_assets.defs.jobs import jobs
+from jec_assets.defs.kubernetes import executor_of
 from jec_assets.defs.resources import resources
 from jec_assets.settings import Settings
 
@@ -19,7 +20,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
     partitions = trials.trial_partitions(settings)
     assets = [
         *jets.ASSETS,
-        *(asset for family in families_with_assets(settings) for asset in trials.family_assets(family, partitions)),
+        *(
+            asset
+            for family in families_with_assets(settings)
+            for asset in trials.family_assets(family, partitions, settings)
+        ),
         *onnx.onnx_assets(settings),
         *serving.ASSETS,
         *calibrated.calibrated_assets(settings),
@@ -32,7 +37,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         asset_checks=jets.CHECKS,
         jobs=jobs(settings),
         resources=resources(settings),
-        executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
+        executor=executor_of(settings),
     )
 
 

@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     namespace: str = Field("jec", description="Kubernetes namespace of everything that is made on a cluster")
     trial_gpus: bool = Field(True, description="on a cluster, a GPU for each of a trial's workers; false: cores only")
     trial_gpu_memory: int = Field(
-        0, ge=0, description="MiB that each of these GPUs has at least, by its node's label nvidia.com/gpu.memory; 0: any"
+        0, ge=0, description="MiB that each of these GPUs has at least, by its node's label nvidia.com/gpu.memory"
     )
     trial_image: str | None = Field(
         None, description="image of trials on a cluster, with CUDA where they have GPUs; None: the code server's"

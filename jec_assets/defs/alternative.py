@@ -10,6 +10,7 @@ from jec_assets import evaluation
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_with_assets, networks_of
 from jec_assets.defs.jets import GROUP, manifest_metadata, reading_pool, recipe_of, reporter
+from jec_assets.defs.kubernetes import EVALUATION, READING
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.calibrate import calibrate, publish_calibrated
 from jec_assets.jets.alternative import alternative_storage, require_other_jets
@@ -32,6 +33,7 @@ def alternative_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         kinds={"pytorch", "parquet"},
         code_version=code_digest(evaluation),
         deps=[alternative_jets, *best_models],
+        op_tags=EVALUATION,
     )
     @alive
     def calibrated_alternative_jets(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
@@ -51,6 +53,7 @@ def alternative_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     kinds={"uproot", "parquet"},
     code_version=code_digest(jec_assets.jets),
     deps=["standard_correction", "filtered_jets"],
+    op_tags=READING,
 )
 @alive
 def alternative_jets(

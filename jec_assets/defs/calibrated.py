@@ -11,6 +11,7 @@ import dagster as dg
 from jec_assets import evaluation
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_at_hand, families_with_assets, networks_of
+from jec_assets.defs.kubernetes import EVALUATION
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.calibrate import (
     calibrate,
@@ -46,6 +47,7 @@ def calibrated_assets(settings: Settings) -> list[dg.AssetsDefinition]:
     kinds={"json"},
     code_version=CODE_VERSION,
     deps=["calibrated_validation_jets"],
+    op_tags=EVALUATION,
 )
 @alive
 def residual_corrections(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
@@ -66,6 +68,7 @@ def _calibrated(split: SplitName, best_models: list[dg.AssetKey]) -> dg.AssetsDe
         kinds={"pytorch", "parquet"},
         code_version=CODE_VERSION,
         deps=[f"{split}_jets", *best_models],
+        op_tags=EVALUATION,
         description=f"{split.capitalize()} jets with the correction of every best model: {PURPOSES[split]}.",
     )
     @alive

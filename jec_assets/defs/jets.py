@@ -12,6 +12,7 @@ import dagster as dg
 
 import jec_assets.jets
 from jec_assets.defs.alive import alive
+from jec_assets.defs.kubernetes import EVALUATION, READING, SMALL
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.jets.derivation_sample import FileSample
@@ -30,7 +31,7 @@ GROUP = "jets"
 CODE_VERSION = code_digest(jec_assets.jets)
 
 
-@dg.asset(group_name=GROUP, kinds={"root"}, code_version=CODE_VERSION)
+@dg.asset(group_name=GROUP, kinds={"root"}, code_version=CODE_VERSION, op_tags=SMALL)
 def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """The files of the source: a folder, a glob, an s3:// prefix or root:// URLs, with their sizes and ETags."""
     files = list_files(settings.source, settings.max_files)
@@ -46,7 +47,7 @@ def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeR
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"uproot", "json"}, code_version=CODE_VERSION, deps=[jet_files])
+@dg.asset(group_name=GROUP, kinds={"uproot", "json"}, code_version=CODE_VERSION, deps=[jet_files], op_tags=READING)
 @alive
 def standard_correction(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
@@ -72,7 +73,11 @@ def standard_correction(
 
 
 @dg.asset(
-    group_name=GROUP, kinds={"uproot", "parquet"}, code_version=CODE_VERSION, deps=[jet_files, standard_correction]
+    group_name=GROUP,
+    kinds={"uproot", "parquet"},
+    code_version=CODE_VERSION,
+    deps=[jet_files, standard_correction],
+    op_tags=READING,
 )
 @alive
 def filtered_jets(
@@ -133,14 +138,14 @@ def manifest_metadata(storage: Storage, manifest: Manifest) -> Metadata:
     }
 
 
-@dg.asset_check(asset=filtered_jets, blocking=True)
+@dg.asset_check(asset=filtered_jets, blocking=True, op_tags=EVALUATION)
 def jets_fulfill_their_schema(storage: StorageParam) -> dg.AssetCheckResult:
     """Every column is there, every value finite and in range, and every jet that was read is kept or counted as cut."""
     found = violations(storage, Manifest.load(storage))
     return dg.AssetCheckResult(passed=not found, metadata={"violations": "\n".join(found) or "none"})
 
 
-@dg.asset_check(asset=filtered_jets)
+@dg.asset_check(asset=filtered_jets, op_tags=SMALL)
 def every_file_was_read(storage: StorageParam) -> dg.AssetCheckResult:
     """No file of the source was left out because of an error; the others went through either way."""
     errors = Manifest.load(storage).errors
@@ -156,6 +161,7 @@ def _split_asset(name: SplitName) -> dg.AssetsDefinition:
         kinds={"parquet"},
         code_version=CODE_VERSION,
         deps=[filtered_jets],
+        op_tags=EVALUATION,
         description=f"{high - low:.0%} of the events, by a hash of (run, lumi, event): an index, not a copy.",
     )
     @alive

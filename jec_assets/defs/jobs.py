@@ -2,7 +2,8 @@
 
 Belongs here: selections of assets and their tags. `calibration` is for one machine: every asset in one run, the trials
 as a range of partitions named by tags, so that `dagster job execute -j calibration` needs no further word.
-`calibration_full` is the same with the families whose training takes long.
+`calibration_full` is the same with the families whose training takes long. `ingest`, `trials` and `publish` are its
+parts, for a cluster: there a trial is a run of its own, and each of its families a step.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from jec_assets.defs import jets
 from jec_assets.defs.families import families_with_assets
+from jec_assets.defs.kubernetes import retries_of
 from jec_assets.search.sampler import trial_key
 
 if TYPE_CHECKING:
@@ -26,11 +29,10 @@ def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
         "dagster/asset_partition_range_start": trial_key(0),
         "dagster/asset_partition_range_end": trial_key(settings.trials - 1),
     }
-    everything = dg.AssetSelection.all()
-    costly = [name for name in families_with_assets(settings) if name not in settings.families]
+    everything, quick = dg.AssetSelection.all(), _without_costly_families(settings)
     calibration = dg.define_asset_job(
         "calibration",
-        selection=everything - dg.AssetSelection.groups(*costly) if costly else everything,
+        selection=quick,
         description="On one machine, from jet files to a served, benchmarked and reported calibration.",
         tags=whole_range,
     )
@@ -40,4 +42,36 @@ def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
         description="As `calibration`, with the families whose training takes long too.",
         tags=whole_range,
     )
-    return [calibration, calibration_full]
+    return [calibration, calibration_full, *_parts(settings, quick)]
+
+
+def _parts(settings: Settings, quick: dg.AssetSelection) -> list[UnresolvedAssetJobDefinition]:
+    """The three jobs of a cluster, to be run one after the other."""
+    ingested = dg.AssetSelection.groups(jets.GROUP)
+    trained = dg.AssetSelection.assets(*([family, "trial_model"] for family in settings.families))
+    retries = retries_of(settings)
+    ingest = dg.define_asset_job(
+        "ingest",
+        selection=ingested,
+        description="From jet files to filtered jets and their splits.",
+        op_retry_policy=retries,
+    )
+    trials = dg.define_asset_job(
+        "trials",
+        selection=trained,
+        description="One trial of every family a run: launch a backfill of all partitions.",
+        op_retry_policy=retries,
+    )
+    publish = dg.define_asset_job(
+        "publish",
+        selection=quick - ingested - trained,
+        description="From trials to best models, the endpoint and the reports.",
+        op_retry_policy=retries,
+    )
+    return [ingest, trials, publish]
+
+
+def _without_costly_families(settings: Settings) -> dg.AssetSelection:
+    costly = [name for name in families_with_assets(settings) if name not in settings.families]
+    everything = dg.AssetSelection.all()
+    return everything - dg.AssetSelection.groups(*costly) if costly else everything

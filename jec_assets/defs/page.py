@@ -13,6 +13,7 @@ import dagster as dg
 from jec_assets import evaluation, plots, reports
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import present_of
+from jec_assets.defs.kubernetes import SMALL
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.provenance import split_digest
 from jec_assets.jets.splits import SHARES
@@ -39,6 +40,7 @@ def page_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         kinds={"html"},
         code_version=code_digest(evaluation, plots, reports),
         deps=[report_asset(name) for name in page_reports(alternative=settings.alternative_source is not None)],
+        op_tags=SMALL,
     )
     @alive
     def calibration_report(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:

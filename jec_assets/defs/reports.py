@@ -11,6 +11,7 @@ import polars as pl
 from jec_assets import evaluation, plots, reports
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_with_assets, present_of
+from jec_assets.defs.kubernetes import EVALUATION
 from jec_assets.defs.metadata import report_metadata
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.alternative import load_alternative
@@ -62,7 +63,12 @@ def _report_asset(
 ) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
     """What all reports have in common."""
     asset = dg.asset(
-        group_name=GROUP, kinds={"matplotlib"}, code_version=CODE_VERSION, deps=deps, check_specs=checks or None
+        group_name=GROUP,
+        kinds={"matplotlib"},
+        code_version=CODE_VERSION,
+        deps=deps,
+        check_specs=checks or None,
+        op_tags=EVALUATION,
     )
     return lambda compute: asset(alive(compute))
 

@@ -12,6 +12,7 @@ import dagster as dg
 from jec_assets import serving
 from jec_assets.defs.alive import alive
 from jec_assets.defs.families import families_at_hand, present_of
+from jec_assets.defs.kubernetes import LATENCY, SERVING
 from jec_assets.defs.metadata import markdown_table, report_metadata
 from jec_assets.defs.onnx import instances_of
 from jec_assets.defs.resources import SettingsParam, StorageParam
@@ -55,6 +56,7 @@ LEVEL_SIZES = (2, 64)  # of batches at each graph level: for the largest network
     kinds={"triton"},
     code_version=CODE_VERSION,
     deps=["onnx_repository", "validation_jets"],
+    op_tags=SERVING,
     check_specs=[
         dg.AssetCheckSpec(
             ROLLED_OUT,
@@ -99,7 +101,13 @@ def served_endpoint(
     )
 
 
-@dg.asset(group_name=GROUP, kinds={"triton"}, code_version=CODE_VERSION, deps=[served_endpoint, "test_jets"])
+@dg.asset(
+    group_name=GROUP,
+    kinds={"triton"},
+    code_version=CODE_VERSION,
+    deps=[served_endpoint, "test_jets"],
+    op_tags=LATENCY,
+)
 def latency_benchmark(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:

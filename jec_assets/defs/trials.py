@@ -7,6 +7,7 @@ Belongs here: running partitions and mirroring their records. Does not belong he
 import dagster as dg
 
 from jec_assets.defs.jets import train_jets, validation_jets
+from jec_assets.defs.kubernetes import SMALL, pool_of, retries_of, trial_tags
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.models.families import Family, family_named
@@ -29,14 +30,16 @@ def trial_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition([trial_key(number) for number in range(settings.trials)])
 
 
-def family_assets(name: str, partitions: dg.StaticPartitionsDefinition) -> list[dg.AssetsDefinition]:
+def family_assets(
+    name: str, partitions: dg.StaticPartitionsDefinition, settings: Settings
+) -> list[dg.AssetsDefinition]:
     """trial_model and best_model of one family."""
     family = family_named(name)
-    trial_model = _trial_model(family, partitions)
+    trial_model = _trial_model(family, partitions, settings)
     return [trial_model, _best_model(family, trial_model)]
 
 
-def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> dg.AssetsDefinition:
+def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition, cluster: Settings) -> dg.AssetsDefinition:
     @dg.asset(
         key=[family.name, "trial_model"],
         group_name=family.name,
@@ -44,6 +47,9 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition) -> d
         code_version=CODE_VERSION,
         deps=[train_jets, validation_jets],
         partitions_def=partitions,
+        op_tags=trial_tags(cluster),
+        pool=pool_of(cluster),
+        retry_policy=retries_of(cluster),
         description=f"A {family.title} trained with one trial's hyperparameters; trial 000 is the known optimum.",
     )
     def trial_model(
@@ -126,6 +132,7 @@ def _best_model(family: Family, trial_model: dg.AssetsDefinition) -> dg.AssetsDe
         code_version=CODE_VERSION,
         # Records in storage, not Dagster's events, say which trials are done: see docs/architecture.md.
         deps=[dg.AssetDep(trial_model, partition_mapping=dg.AllPartitionMapping()), train_jets, validation_jets],
+        op_tags=SMALL,
         description=f"The {family.title} of lowest validation loss among the trials made of the current jets and code.",
     )
     def best_model(storage: StorageParam) -> dg.MaterializeResult:
