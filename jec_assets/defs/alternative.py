@@ -60,8 +60,9 @@ def alternative_jets(
     context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
 ) -> dg.MaterializeResult:
     """Jets of another generator, filtered as the nominal ones: all of them to test with, none to learn from."""
-    place, files = alternative_storage(storage), list_files(settings.alternative_source or "", settings.max_files)
-    with reading_pool(settings, len(files)) as pool:
+    place = alternative_storage(storage)
+    files = list_files(settings.alternative_source or "", settings.max_files, storage.s3)
+    with reading_pool(settings, place, files) as pool:
         manifest = update_manifest(place, files, recipe_of(settings, storage), pool, reporter(context))
     require_other_jets(Manifest.load(storage), manifest)
     split = publish_all_to_test(place, settings.max_test_jets)

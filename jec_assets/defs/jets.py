@@ -4,13 +4,14 @@ Belongs here: calling `jec_assets.jets` and saying what came out. Does not belon
 """
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 
 import dagster as dg
 
 import jec_assets.jets
+from jec_assets.dask_pool import dask_pool
 from jec_assets.defs.alive import alive
 from jec_assets.defs.kubernetes import EVALUATION, READING, SMALL
 from jec_assets.defs.metadata import Metadata, markdown_table
@@ -19,7 +20,7 @@ from jec_assets.jets.derivation_sample import FileSample
 from jec_assets.jets.filtering import FilteredFile, Recipe
 from jec_assets.jets.manifest import Manifest, update_manifest
 from jec_assets.jets.selection import Selection
-from jec_assets.jets.sources import list_files, load_listing, publish_listing, source_version
+from jec_assets.jets.sources import JetFile, list_files, load_listing, local_folders, publish_listing, source_version
 from jec_assets.jets.splits import SHARES, Split, SplitName, publish_split
 from jec_assets.jets.standard_correction import load_standard_correction, update_standard_correction
 from jec_assets.jets.validation import violations
@@ -34,7 +35,7 @@ CODE_VERSION = code_digest(jec_assets.jets)
 @dg.asset(group_name=GROUP, kinds={"root"}, code_version=CODE_VERSION, op_tags=SMALL)
 def jet_files(settings: SettingsParam, storage: StorageParam) -> dg.MaterializeResult:
     """The files of the source: a folder, a glob, an s3:// prefix or root:// URLs, with their sizes and ETags."""
-    files = list_files(settings.source, settings.max_files)
+    files = list_files(settings.source, settings.max_files, storage.s3)
     publish_listing(storage, files)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(source_version(files)),
@@ -59,7 +60,7 @@ def standard_correction(
         context.log.info(f"{said}; {left} files to go")
 
     files = load_listing(storage)
-    with reading_pool(settings, len(files)) as pool:
+    with reading_pool(settings, storage, files) as pool:
         found = update_standard_correction(storage, files, pool, report)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(found.digest),
@@ -88,7 +89,7 @@ def filtered_jets(
     Incremental: a file is read again only if its name, size or ETag, the cuts, the features or the code changed.
     """
     files, recipe = load_listing(storage), recipe_of(settings, storage)
-    with reading_pool(settings, len(files)) as pool:
+    with reading_pool(settings, storage, files) as pool:
         manifest = update_manifest(storage, files, recipe, pool, reporter(context))
     if recipe.features.name == "paper" and manifest.files_with_members_only:
         named = "\n".join(manifest.files_with_members_only)
@@ -104,10 +105,12 @@ def recipe_of(settings: Settings, storage: Storage) -> Recipe:
     return Recipe(settings.feature_set, selection, load_standard_correction(storage).to_apply)
 
 
-def reading_pool(settings: Settings, files: int) -> AbstractContextManager[ProcessPoolExecutor]:
-    """Processes that read so many files."""
+def reading_pool(settings: Settings, storage: Storage, files: Sequence[JetFile]) -> AbstractContextManager[Executor]:
+    """What reads these files into storage: the workers of JEC_DASK_SCHEDULER, or processes of this machine."""
+    if settings.dask_scheduler is not None:
+        return dask_pool(settings.dask_scheduler, storage, local_folders(files))
     processes = settings.reading_processes or os.cpu_count() or 1
-    return worker_pool(max(1, min(processes, files)))
+    return worker_pool(max(1, min(processes, len(files))))
 
 
 def reporter(context: dg.AssetExecutionContext) -> Callable[[FilteredFile, int], None]:

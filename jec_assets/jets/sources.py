@@ -1,17 +1,18 @@
 """Where jet files are: a folder, a glob, an `s3://` prefix, `root://` URLs, or several of these.
 
 Belongs here: turning what a user wrote into a sorted list of files with size and ETag. Does not belong here: opening
-them (`reading.py`). S3's endpoint, region and credentials come from the AWS variables that every S3 client reads.
+them (`reading.py`).
 """
 
 from __future__ import annotations
 
 import glob
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jec_assets.storage import digest_of
+from jec_assets.storage import S3Access, digest_of
+from jec_assets.storage.s3 import explained, s3_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,11 +28,17 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class JetFile:
-    """One file as the source lists it; `etag` changes when its content is written anew."""
+    """One file as the source lists it; `etag` changes when its content is written anew. s3: how its server is asked."""
 
     url: str
     size: int
     etag: str
+    s3: S3Access = field(default_factory=S3Access, compare=False, repr=False)
+
+    @property
+    def listed(self) -> dict[str, str | int]:
+        """What the source says of it, as a record keeps it."""
+        return {"url": self.url, "size": self.size, "etag": self.etag}
 
     @property
     def name(self) -> str:
@@ -44,15 +51,15 @@ class JetFile:
         return "://" in self.url
 
 
-def list_files(source: str, max_files: int | None = None) -> list[JetFile]:
+def list_files(source: str, max_files: int | None = None, s3: S3Access | None = None) -> list[JetFile]:
     """The files of a source (parts separated by commas), by URL, each once, at most `max_files`.
 
-    Raises SourceError where a part names nothing.
+    Raises SourceError where a part names nothing or its server does not list it.
     """
     parts = [part.strip() for part in source.split(",") if part.strip()]
     if not parts:
         raise SourceError("no source is set: set JEC_SOURCE to a folder, a glob, an s3:// prefix or root:// URLs")
-    files = {file.url: file for part in parts for file in _list_part(part)}
+    files = {file.url: file for part in parts for file in _list_part(part, s3 or S3Access())}
     return [files[url] for url in sorted(files)][:max_files]
 
 
@@ -61,19 +68,32 @@ def source_version(files: Sequence[JetFile]) -> str:
     return digest_of(sorted([file.url, file.size, file.etag] for file in files))
 
 
+def local_folders(files: Sequence[JetFile]) -> tuple[Path, ...]:
+    """The folders of the files that come over no network, each once: whoever reads the files must see them."""
+    return tuple(sorted({Path(file.url).parent for file in files if not file.is_remote}))
+
+
 def publish_listing(storage: Storage, files: Sequence[JetFile]) -> None:
     """Record what the source holds now, for the step that reads it."""
-    storage.publish_json(LISTING, [asdict(file) for file in files])
+    storage.publish_json(LISTING, [file.listed for file in files])
 
 
 def load_listing(storage: Storage) -> list[JetFile]:
     """The recorded files. Raises ArtifactMissingError where nothing was listed yet."""
-    return [JetFile(**file) for file in storage.read_json(LISTING)]
+    return [JetFile(**file, s3=storage.s3) for file in storage.read_json(LISTING)]
 
 
-def _list_part(part: str) -> list[JetFile]:
+def as_it_is(file: JetFile) -> JetFile:
+    """The file with the size and ETag that it has this moment; OSError or SourceError where there is none."""
+    if file.url.startswith("root://"):
+        return _stat_xrootd(file.url)
+    status = Path(file.url).stat()
+    return replace(file, size=status.st_size, etag=f"{status.st_mtime_ns:x}")
+
+
+def _list_part(part: str, s3: S3Access) -> list[JetFile]:
     if part.startswith("s3://"):
-        found = list(_list_s3(part))
+        found = list(_list_s3(part, s3))
     elif part.startswith("root://"):
         found = [_stat_xrootd(part)]
     elif "://" in part:
@@ -92,24 +112,21 @@ def _list_local(part: str) -> Iterator[JetFile]:
     for path in map(Path, glob.glob(pattern, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute pattern
         # A name that starts with a dot is a file still being written.
         if path.is_file() and not path.name.startswith("."):
-            status = path.stat()
-            yield JetFile(str(path.absolute()), status.st_size, f"{status.st_mtime_ns:x}")
+            yield as_it_is(JetFile(str(path.absolute()), 0, ""))
 
 
-def _list_s3(prefix: str) -> Iterator[JetFile]:
+def _list_s3(prefix: str, s3: S3Access) -> Iterator[JetFile]:
     import fsspec
-    from botocore.exceptions import BotoCoreError
 
     # Of its own, not fsspec's cached instance, whose endpoint and credentials are those of its first use.
-    system = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    system = fsspec.filesystem("s3", skip_instance_cache=True, **s3.options())
     try:
         entries = system.glob(prefix, detail=True) if glob.has_magic(prefix) else system.find(prefix, detail=True)
-    except (OSError, BotoCoreError) as fault:
-        remedy = "check the bucket's name, AWS_ENDPOINT_URL and the credentials"
-        raise SourceError(f"{prefix}: the S3 server does not list it ({fault}); {remedy}") from fault
+    except s3_faults() as fault:
+        raise SourceError(f"{prefix}: the S3 server does not list it: {explained(fault)}") from fault
     for key, entry in entries.items():
         if key.endswith(".root"):
-            yield JetFile(f"s3://{key}", int(entry["size"]), str(entry["ETag"]).strip('"'))
+            yield JetFile(f"s3://{key}", int(entry["size"]), str(entry["ETag"]).strip('"'), s3)
 
 
 def _stat_xrootd(url: str) -> JetFile:
