@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         None, description="files of another generator, written as `source`: the report then shows what it changes"
     )
     max_files: int | None = Field(None, ge=1, description="read only the first so many files, by name")
+    # The rest of what S3 clients must know is in the variables AWS_*, as everywhere.
+    s3_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="bucket behind (path) or in (virtual) the S3 server's name; auto: virtual for Amazon only"
+    )
+    s3_attempts: int = Field(3, ge=1, description="attempts of a request to S3, in each of s3fs's five rounds")
+    s3_seconds: float = Field(15.0, gt=0, description="how long an S3 server may be silent in the middle of a request")
 
     # Which jets, and what is seen of them
     min_gen_pt: float = Field(

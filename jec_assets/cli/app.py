@@ -38,9 +38,10 @@ def settings_now() -> Settings:
 
 def storage_of(settings: Settings) -> Storage:
     """The storage root of the settings."""
-    from jec_assets.storage import Storage
+    from jec_assets.storage import S3Access, Storage
 
-    return Storage(settings.storage_root, settings.work_folder / "cache")
+    s3 = S3Access(settings.s3_addressing, settings.s3_attempts, read_seconds=settings.s3_seconds)
+    return Storage(settings.storage_root, settings.work_folder / "cache", s3)
 
 
 def fail(message: str) -> NoReturn:

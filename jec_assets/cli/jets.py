@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from jec_assets.cli.app import app, console, fail
+from jec_assets.cli.app import app, console, fail, settings_now, storage_of
 
 
 @app.command()
@@ -63,7 +63,7 @@ def derive_correction(
     from jec_assets.storage import write_atomically
 
     try:
-        files = list_files(source)
+        files = list_files(source, s3=storage_of(settings_now()).s3)
         workers = max(1, min(processes or os.cpu_count() or 1, len(files)))
         with worker_pool(workers) as pool, StageBars(console) as bars:
             found = derive_from_files(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dagster as dg
 
 from jec_assets.settings import Settings
-from jec_assets.storage import Storage
+from jec_assets.storage import S3Access, Storage
 
 SettingsParam = dg.ResourceParam[Settings]
 StorageParam = dg.ResourceParam[Storage]
@@ -17,4 +17,6 @@ StorageParam = dg.ResourceParam[Storage]
 
 def resources(settings: Settings) -> dict[str, object]:
     """Resources by name, as assets ask for them."""
-    return {"settings": settings, "storage": Storage(settings.storage_root, settings.work_folder / "cache")}
+    s3 = S3Access(settings.s3_addressing, settings.s3_attempts, read_seconds=settings.s3_seconds)
+    storage = Storage(settings.storage_root, settings.work_folder / "cache", s3)
+    return {"settings": settings, "storage": storage}

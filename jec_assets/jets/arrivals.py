@@ -135,4 +135,4 @@ def calibrated_files(storage: Storage) -> list[JetFile]:
 
 def publish_calibrated_files(storage: Storage) -> None:
     """Record that the files whose jets are filtered now are calibrated too."""
-    storage.publish_json(CALIBRATED, [asdict(file) for file in ingested_files(storage)])
+    storage.publish_json(CALIBRATED, [file.listed for file in ingested_files(storage)])

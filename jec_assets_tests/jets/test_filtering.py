@@ -80,7 +80,7 @@ def test_a_remote_fault_that_stays_is_the_files_error(
 
 
 def test_what_a_server_raises_while_a_remote_file_is_read_is_a_remote_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: str) -> None:
+    def fail(_: str, **options: object) -> None:
         raise ConnectionResetError("connection reset")
 
     monkeypatch.setattr("uproot.open", fail)
