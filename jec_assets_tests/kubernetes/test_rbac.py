@@ -32,9 +32,14 @@ ENDPOINT: set[Right] = {
     for group, resource in (("apps", "deployments"), ("", "services"))
     for verb in ("get", "create", "patch")
 }
+TRAINING_NODES: set[Right] = {
+    (group, resource, verb)
+    for group, resource in (("batch", "jobs"), ("", "services"))
+    for verb in ("get", "create", "patch", "delete")
+}
 ALLOWED: dict[str, set[Right]] = {
     "jec-dagster": JOBS,
-    "jec-run": JOBS | ENDPOINT,
+    "jec-run": JOBS | ENDPOINT | TRAINING_NODES,
     "jec-code": set(),
     "jec-endpoint": set(),
 }
@@ -131,11 +136,11 @@ REFUSED: dict[str, Callable[[client.ApiClient, str], object]] = {
     ),
     "pods: all at once": lambda api, name: client.CoreV1Api(api).delete_collection_namespaced_pod(name),
     "jobs: all at once": lambda api, name: client.BatchV1Api(api).delete_collection_namespaced_job(name),
-    "jobs: change": lambda api, name: client.BatchV1Api(api).patch_namespaced_job("any", name, {"spec": {}}),
+    "jobs: replace": lambda api, name: client.BatchV1Api(api).replace_namespaced_job("any", name, _job("any")),
     "deployments: delete": lambda api, name: client.AppsV1Api(api).delete_namespaced_deployment("jec-webserver", name),
     "deployments: list": lambda api, name: client.AppsV1Api(api).list_namespaced_deployment(name),
     "stateful sets: list": lambda api, name: client.AppsV1Api(api).list_namespaced_stateful_set(name),
-    "services: delete": lambda api, name: client.CoreV1Api(api).delete_namespaced_service("jec-code", name),
+    "services: all at once": lambda api, name: client.CoreV1Api(api).delete_collection_namespaced_service(name),
     "tokens": lambda api, name: client.CoreV1Api(api).create_namespaced_service_account_token(
         "jec-dagster", name, client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
     ),
