@@ -144,7 +144,8 @@ def _examine(client: Client, workplace: Workplace, address: str, seconds: float)
         remedy = "start workers with the same jec_assets"
         raise DaskClusterError(f"{address}: no worker came within {seconds:g} s: {remedy}") from fault
     versions: Any = client.get_versions()  # dask's own type says that it might have to be awaited
-    if differing := error_message(versions["scheduler"], versions["workers"], versions["client"])["warning"]:
+    answer = error_message(*(versions[each] for each in ("scheduler", "workers", "client")))  # type: ignore[no-untyped-call]
+    if differing := answer["warning"]:
         raise DaskClusterError(f"{address}: give scheduler, workers and this program the same image. {differing}")
     answers = client.run(_require, workplace, on_error="return")
     faults = [f"- {worker}: {answer}" for worker, answer in answers.items() if isinstance(answer, BaseException)]

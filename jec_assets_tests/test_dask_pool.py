@@ -32,24 +32,25 @@ def cluster() -> Iterator[LocalCluster]:
 
 
 @contextmanager
-def scheduler() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def scheduler(**environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A scheduler without workers, and its address."""
     port = free_port()
     options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
-    with ended(subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", *options])) as process:
+    program = [sys.executable, "-m", "distributed.cli.dask_scheduler", *options]
+    with ended(subprocess.Popen(program, env={**os.environ, **environment})) as process:
         wait_for_port(port, SECONDS)
         yield process, f"tcp://127.0.0.1:{port}"
 
 
 @contextmanager
-def worker(address: str, prepare: str = "", **environment: str) -> Iterator[None]:
+def worker(address: str, prepare: str = "", **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker; with `prepare`, in a mount namespace of its own, where a shell does that first."""
     program = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address]
     program += ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
     if prepare:
         program = ["unshare", "--mount", "sh", "-c", f"{prepare} && exec {' '.join(program)}"]
-    with ended(subprocess.Popen(program, env={**os.environ, **environment})):
-        yield
+    with ended(subprocess.Popen(program, env={**os.environ, **environment})) as process:
+        yield process
 
 
 def lasting(folder: str, number: int) -> int:
@@ -138,16 +139,21 @@ def test_no_worker(storage: Storage) -> None:
         pass
 
 
-def test_a_scheduler_that_is_lost_ends_the_block(storage: Storage) -> None:
-    def use(process: subprocess.Popen[bytes], address: str) -> None:
+@pytest.mark.parametrize("lost", ["scheduler", "worker"])
+def test_a_cluster_that_is_lost_ends_the_block(storage: Storage, lost: str) -> None:
+    def use(address: str, processes: dict[str, subprocess.Popen[bytes]]) -> None:
         with dask_pool(address, storage, ()) as pool:
             future = pool.submit(time.sleep, 1000)
-            process.kill()
+            processes[lost].kill()
             future.result()
 
-    lost = "the scheduler or all of its workers were lost; what was done is kept, run it again"
-    with scheduler() as (process, address), worker(address), pytest.raises(DaskClusterError, match=lost):
-        use(process, address)
+    message = "the scheduler or all of its workers were lost; what was done is kept, run it again"
+    with (
+        scheduler(DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT="1s") as (process, address),
+        worker(address) as only,
+        pytest.raises(DaskClusterError, match=message),
+    ):
+        use(address, {"scheduler": process, "worker": only})
 
 
 @pytest.mark.filterwarnings("ignore::distributed.versions.VersionMismatchWarning")  # dask's own, besides the error
