@@ -159,6 +159,34 @@ class Settings(BaseSettings):
         None, description="image of trials on a cluster, with CUDA where they have GPUs; None: the code server's"
     )
 
+    # What starts by itself, once it is switched on in the UI
+    experiment: str = Field(
+        "default", pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="tag of runs; reports compare within an experiment"
+    )
+    arrivals: Literal["retrain", "ingest"] = Field(
+        "retrain", description="what changed files of the source start: everything, or only reading and splitting"
+    )
+    arrivals_dry_run: bool = Field(False, description="say what changed files would start, and start nothing")
+    arrivals_min_files: int | None = Field(
+        None, ge=1, description="so many new, changed or removed files are enough; None: their number isn't"
+    )
+    # A statistical uncertainty gets 5 % smaller with 10 % more jets: less is not worth a search.
+    arrivals_min_percent: float = Field(
+        10.0, gt=0, description="so many % of the jets (estimated by bytes) in such files are enough"
+    )
+    arrivals_quiet_seconds: float = Field(600.0, ge=0, description="how long nothing may change before anything starts")
+    arrivals_seconds: int = Field(60, ge=1, description="between two looks at the source")
+    arrivals_attempts: int = Field(2, ge=1, description="runs of a job that fails, the first included")
+    calibration_cron: str = Field("0 2 * * 6", description="when the schedule `calibration_schedule` retrains")
+    endpoint_check_cron: str = Field("0 5 * * *", description="when the schedule `endpoint_check_schedule` checks")
+    timezone: str = Field("UTC", description="of both schedules, as Europe/Zurich")
+    failure_webhook_file: Path | None = Field(
+        None, description="file with the URL that is told of failed runs, a secret; None: they are only logged"
+    )
+    ui_url: str | None = Field(None, description="where people reach Dagster's UI, for links to runs; None: no links")
+    report_days: float = Field(14.0, gt=0, description="days after which a calibration report is no longer fresh")
+    endpoint_days: float = Field(14.0, gt=0, description="days after which a served endpoint is no longer fresh")
+
     @model_validator(mode="before")
     @classmethod
     def _profile_defaults(cls, values: Any) -> Any:

@@ -33,7 +33,7 @@ def present_of(settings: Settings, storage: Storage) -> Present:
     """What reports are made of, with these settings."""
     resampling = Resampling(settings.bootstrap_resamples, settings.seed)
     alternative = settings.alternative_source is not None
-    return Present(storage, families_at_hand(settings, storage), resampling, alternative)
+    return Present(storage, families_at_hand(settings, storage), resampling, settings.experiment, alternative)
 
 
 def networks_of(settings: Settings, storage: Storage) -> tuple[dict[str, JetNetwork], dict[str, str]]:

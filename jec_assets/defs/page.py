@@ -16,6 +16,7 @@ from jec_assets.defs.families import present_of
 from jec_assets.defs.kubernetes import SMALL
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.evaluation.provenance import split_digest
+from jec_assets.jets.arrivals import publish_calibrated_files
 from jec_assets.jets.splits import SHARES
 from jec_assets.reports.calibration_page import CalibrationPage, ServedVersion, publish_page
 from jec_assets.reports.comparison import comparison_report
@@ -50,6 +51,7 @@ def page_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         for each in published:
             require_current_report(each, present)
         result = publish_page(storage, _page(settings, storage, published, present.families), datetime.now(UTC))
+        publish_calibrated_files(storage)
         paths = {"report": dg.MetadataValue.path(result.page.uri), "numbers": dg.MetadataValue.path(result.numbers.uri)}
         return dg.MaterializeResult(data_version=dg.DataVersion(result.page.digest), metadata=paths)
 
@@ -66,6 +68,7 @@ def _page(
         tuple(ServedVersion(each.family, each.version, each.promoted, each.reason) for each in served),
         _provenance(settings, storage, published),
         {each.report.name: each.provenance for each in published},
+        settings.experiment,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from jec_assets.jets.manifest import POINTER, Manifest
 from jec_assets.jets.sources import JetFile, source_version
+from jec_assets.jets.splits import SHARES, load_split_record
 from jec_assets.storage import digest_of
 
 if TYPE_CHECKING:
@@ -134,5 +135,11 @@ def calibrated_files(storage: Storage) -> list[JetFile]:
 
 
 def publish_calibrated_files(storage: Storage) -> None:
-    """Record that the files whose jets are filtered now are calibrated too."""
-    storage.publish_json(CALIBRATED, [file.listed for file in ingested_files(storage)])
+    """Record that the files whose jets are in all splits are calibrated, and those that gave none by a fault.
+
+    A file that was filtered after the splits were made is not among them.
+    """
+    counted = [set(load_split_record(storage, name)[1]) for name in SHARES]
+    files = [row.file for row in Manifest.load(storage).rows]
+    calibrated = [file for file in files if file.digest is None or all(file.digest in digests for digests in counted)]
+    storage.publish_json(CALIBRATED, [JetFile(file.url, file.size, file.etag).listed for file in calibrated])

@@ -3,10 +3,10 @@
 Belongs here: what the page holds and the order in which it is published. Does not belong here: the reports themselves,
 the page's HTML (`rendering.py`) and what is kept of earlier versions (`history.py`).
 
-    reports/objects/<digest>.html    every page that was ever published
-    reports/calibration.html         the latest page
-    reports/history.json             the versions so far
-    reports/calibration.json         the latest page's numbers, written last
+    reports/objects/<digest>.html        every page that was ever published
+    reports/calibration.html             the latest page
+    reports/history/<experiment>.json    the versions so far
+    reports/calibration.json             the latest page's numbers, written last
 """
 
 from __future__ import annotations
@@ -54,12 +54,14 @@ class CalibrationPage:
 
     provenance: sections (`versions`, `splits`, `settings`, ...), each from names to values; `versions` is required.
     sources: what each report was made of, by the reports' names.
+    experiment: what it belongs to; earlier versions are shown of the same one.
     """
 
     reports: tuple[Report, ...]
     served: tuple[ServedVersion, ...]
     provenance: Mapping[str, Mapping[str, JsonValue]]
     sources: Mapping[str, Mapping[str, JsonValue]]
+    experiment: str
 
     @property
     def outcome(self) -> Outcome:
@@ -106,7 +108,7 @@ def publish_page(storage: Storage, page: CalibrationPage, now: datetime) -> Publ
     A page whose headline numbers and models are those of the latest version is that version, and keeps its date instead
     of `now`: publishing the same page again writes the same bytes and adds nothing to the history.
     """
-    numbers, outcome, keys = page_numbers(page), page.outcome, version_keys(storage)
+    numbers, outcome, keys = page_numbers(page), page.outcome, version_keys(storage, page.experiment)
     versions = load_versions(storage, keys[-SHOWN - 1 :])
     known = bool(versions) and versions[-1].outcome == outcome
     published = versions[-1].published if known else now.replace(microsecond=0)
@@ -115,5 +117,5 @@ def publish_page(storage: Storage, page: CalibrationPage, now: datetime) -> Publ
     if not known:
         keys.append(publish_version(storage, Version(outcome, published, digest)))
     artifact = storage.publish_bytes(PAGE_KEY, html)
-    publish_history(storage, keys)
+    publish_history(storage, page.experiment, keys)
     return PublishedPage(artifact, storage.publish_json(NUMBERS_KEY, {**numbers, "page_digest": digest}))

@@ -1,9 +1,9 @@
-"""Earlier versions of the calibration page, by their headline numbers.
+"""Earlier versions of the calibration page, by their headline numbers: those of an experiment are one history.
 
 Belongs here: what is kept of each version and how versions follow each other. Does not belong here: the page itself.
 
-    reports/objects/<digest>.json    a version: its date, its page, versions of its models, headline numbers
-    reports/history.json             keys of all versions, oldest first; written last
+    reports/objects/<digest>.json        a version: its date, its page, versions of its models, headline numbers
+    reports/history/<experiment>.json    keys of all its versions, oldest first; written last
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jec_assets.storage import Storage
 
-HISTORY_KEY = "reports/history.json"
+HISTORIES = "reports/history"
 SHOWN = 10  # versions before the page's own; storage keeps all of them
 DIGITS = 8  # of a page's digest, enough to find it among its like
 
@@ -61,9 +61,15 @@ class Version:
         }
 
 
-def version_keys(storage: Storage) -> list[str]:
-    """Keys of all versions, oldest first; empty before the first."""
-    return list(storage.read_json(HISTORY_KEY)["versions"]) if storage.exists(HISTORY_KEY) else []
+def history_key(experiment: str) -> str:
+    """Key of an experiment's history."""
+    return f"{HISTORIES}/{experiment}.json"
+
+
+def version_keys(storage: Storage, experiment: str) -> list[str]:
+    """Keys of all versions of an experiment, oldest first; empty before the first."""
+    key = history_key(experiment)
+    return list(storage.read_json(key)["versions"]) if storage.exists(key) else []
 
 
 def load_versions(storage: Storage, keys: Sequence[str]) -> tuple[Version, ...]:
@@ -82,7 +88,8 @@ def _version(storage: Storage, key: str) -> Version:
         return Version(Outcome(entry["models"], headlines), published, entry["page"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReportError(
-            f"{storage.uri(key)} is no version of the page ({error!r}): take its key out of {storage.uri(HISTORY_KEY)}"
+            f"{storage.uri(key)} is no version of the page ({error!r}): take its key out of the file that names it in "
+            f"{storage.uri(HISTORIES)}"
         ) from error
 
 
@@ -92,9 +99,9 @@ def publish_version(storage: Storage, version: Version) -> str:
     return storage.publish_named_by_digest(OBJECTS, ".json", text.encode()).key
 
 
-def publish_history(storage: Storage, keys: Sequence[str]) -> None:
-    """Let the history hold these versions, oldest first."""
-    storage.publish_json(HISTORY_KEY, {"versions": list(keys)})
+def publish_history(storage: Storage, experiment: str, keys: Sequence[str]) -> None:
+    """Let an experiment's history hold these versions, oldest first."""
+    storage.publish_json(history_key(experiment), {"versions": list(keys)})
 
 
 def history_table(outcome: Outcome, published: datetime, earlier: Sequence[Version]) -> Table:
@@ -107,8 +114,8 @@ def history_table(outcome: Outcome, published: datetime, earlier: Sequence[Versi
         tuple(row for version in versions for row in _rows(*version)),
         (
             "α and β: from pT,gen = 30 GeV. A version is a page with other headline numbers or other models than the "
-            f"one before; the last {SHOWN} are shown. Their jets and settings may differ from this page's: each page "
-            "stays in storage as reports/objects/<digest>.html.",
+            f"one before; the last {SHOWN} of the same experiment are shown. Their jets and settings may differ from "
+            "this page's: each page stays in storage as reports/objects/<digest>.html.",
         ),
         labels=2,
     )

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 class Present:
     """What reports are made of: what is in storage for these families, and the resampling behind uncertainties.
 
+    experiment: what the runs that make them belong to
     alternative: whether there is a sample of another generator
     """
 
     storage: Storage
     families: tuple[str, ...]
     resampling: Resampling
+    experiment: str
     alternative: bool = False
 
 
@@ -51,6 +53,7 @@ def _code_version() -> str:
 
 _READERS: Mapping[str, Callable[[Present], JsonValue]] = {
     "code": lambda _: _code_version(),
+    "experiment": lambda present: present.experiment,
     "resampling": lambda present: asdict(present.resampling),
     "train_jets": lambda present: split_digest(present.storage, "train"),
     "validation_jets": lambda present: split_digest(present.storage, "validation"),
@@ -92,11 +95,11 @@ def page_reports(alternative: bool) -> tuple[str, ...]:
 
 
 def sources(report: str, present: Present) -> dict[str, JsonValue]:
-    """What a report of this name would be made of now, code included: to be read before its data are.
+    """What a report of this name would be made of now, code and experiment included: to be read before its data are.
 
     ArtifactMissingError or StaleArtifactError names the asset that has to be materialized first.
     """
-    return {source: _READERS[source](present) for source in (*_SOURCES[report], "code")}
+    return {source: _READERS[source](present) for source in (*_SOURCES[report], "code", "experiment")}
 
 
 def require_current_report(published: PublishedReport, present: Present) -> None:

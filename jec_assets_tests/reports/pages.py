@@ -12,7 +12,7 @@ from jec_assets.reports.report import Report
 NOW = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
 
 
-def page_of(reports: Iterable[Report]) -> CalibrationPage:
+def page_of(reports: Iterable[Report], experiment: str = "default") -> CalibrationPage:
     """The comparison, then these reports; a promoted and a refused model; provenance with something to escape."""
     named = {each.name: each for each in reports}
     shown = (comparison_report(named), *named.values())
@@ -30,4 +30,5 @@ def page_of(reports: Iterable[Report]) -> CalibrationPage:
             each.name: {"code": f"code of {each.name}", "best_models": {"pfn": "abc", "particle_net": "def"}}
             for each in shown
         },
+        experiment,
     )

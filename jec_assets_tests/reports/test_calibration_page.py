@@ -208,6 +208,16 @@ def test_the_page_shows_the_versions_before_it(page: CalibrationPage, storage: S
     assert cells[0][4] == cells[2][4]
 
 
+def test_versions_of_another_experiment_are_not_among_them(page: CalibrationPage, storage: Storage):
+    publish_page(storage, page, NOW)
+    elsewhere = replace(page, experiment="other_loss")
+    publish_page(storage, elsewhere, NOW + timedelta(days=1))
+    publish_page(storage, replace(elsewhere, served=(page.served[1],)), NOW + timedelta(days=2))
+    section = parse(storage.read_bytes("reports/calibration.html").decode()).all("section")[-2]
+    dates = [row.all("th")[0].text for row in section.all("tr")[1:]]
+    assert dates == [*["2026-07-03 12:30"] * 2, *["2026-07-02 12:30"] * 2]
+
+
 def test_the_numbers_are_written_last(page: CalibrationPage, storage: Storage, monkeypatch: pytest.MonkeyPatch):
     written: list[str] = []
     original = Storage.publish_bytes
@@ -220,7 +230,7 @@ def test_the_numbers_are_written_last(page: CalibrationPage, storage: Storage, m
     publish_page(storage, page, NOW)
     assert [key for key in written if "/objects/" not in key] == [
         "reports/calibration.html",
-        "reports/history.json",
+        "reports/history/default.json",
         "reports/calibration.json",
     ]
     assert all("/objects/" in key for key in written[:2])

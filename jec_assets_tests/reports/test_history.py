@@ -7,7 +7,7 @@ import pytest
 
 from jec_assets.evaluation.number import Number
 from jec_assets.reports.history import (
-    HISTORY_KEY,
+    HISTORIES,
     Outcome,
     Version,
     history_table,
@@ -37,23 +37,23 @@ NUMBERS = (
 
 
 def test_versions_come_back_in_their_order(storage: Storage):
-    assert version_keys(storage) == []
+    assert version_keys(storage, "default") == []
     later = replace(VERSION, published=NOW + timedelta(hours=1))
-    publish_history(storage, [publish_version(storage, each) for each in (VERSION, later)])
-    versions = load_versions(storage, version_keys(storage))
+    publish_history(storage, "default", [publish_version(storage, each) for each in (VERSION, later)])
+    versions = load_versions(storage, version_keys(storage, "default"))
     assert versions == (VERSION, later)
     assert list(versions[0].outcome.headlines) == ["particle_net", "gone"]
 
 
 def test_the_history_knows_a_version_only_when_it_is_told(storage: Storage):
     publish_version(storage, VERSION)
-    assert version_keys(storage) == []
+    assert version_keys(storage, "default") == []
 
 
 @pytest.mark.parametrize("entry", [{}, [], {"headlines": {"pfn": {"loss": {}}}}, {"headlines": {"pfn": 3}}])
 def test_what_is_no_version_is_named_with_the_remedy(storage: Storage, entry: object):
     storage.publish_json("reports/objects/x.json", entry)
-    with pytest.raises(ReportError, match=rf"objects/x\.json is no version of the page.*{HISTORY_KEY}"):
+    with pytest.raises(ReportError, match=rf"objects/x\.json is no version of the page.*{HISTORIES}"):
         load_versions(storage, ["reports/objects/x.json"])
 
 

@@ -26,8 +26,8 @@ from jec_assets_tests.serving.conftest import card_of
 ALL_REPORTS = page_reports(alternative=True)
 
 
-def present(storage: Storage, resamples: int = 5) -> Present:
-    return Present(storage, FAMILIES, Resampling(resamples, seed=1), alternative=True)
+def present(storage: Storage, resamples: int = 5, experiment: str = "default") -> Present:
+    return Present(storage, FAMILIES, Resampling(resamples, seed=1), experiment, alternative=True)
 
 
 def serve(storage: Storage, onnx: bytes) -> None:
@@ -105,6 +105,12 @@ def test_other_code_makes_every_report_stale(published: Storage, monkeypatch: py
     for name in ALL_REPORTS:
         with pytest.raises(StaleArtifactError, match="made of another code"):
             require_current_report(load(published, name), present(published))
+
+
+def test_another_experiment_makes_every_report_stale(published: Storage) -> None:
+    for name in ALL_REPORTS:
+        with pytest.raises(StaleArtifactError, match="made of another experiment"):
+            require_current_report(load(published, name), present(published, experiment="other"))
 
 
 def test_another_resampling_makes_what_has_uncertainties_stale(published: Storage) -> None:
