@@ -8,6 +8,11 @@ import dagster as dg
 
 from jec_assets.defs import calibrated, jets, onnx, page, reports, serving, trials
 from jec_assets.defs.alternative import alternative_assets
+from jec_assets.defs.automation.failures import failed_runs_sensor
+from jec_assets.defs.automation.freshness import with_freshness
+from jec_assets.defs.automation.retraining import retraining_sensor
+from jec_assets.defs.automation.schedules import schedules
+from jec_assets.defs.endpoint_check import answers_as_published
 from jec_assets.defs.families import families_with_assets
 from jec_assets.defs.jobs import jobs
 from jec_assets.defs.kubernetes import executor_of
@@ -32,10 +37,13 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *reports.report_assets(settings),
         *page.page_assets(settings),
     ]
+    jobs_here = jobs(settings)
     return dg.Definitions(
-        assets=assets,
-        asset_checks=jets.CHECKS,
-        jobs=jobs(settings),
+        assets=with_freshness(assets, settings),
+        asset_checks=[*jets.CHECKS, answers_as_published],
+        jobs=jobs_here,
+        sensors=[retraining_sensor(settings, jobs_here), failed_runs_sensor()],
+        schedules=schedules(settings),
         resources=resources(settings),
         executor=executor_of(settings),
     )

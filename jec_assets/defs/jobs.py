@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from jec_assets.defs import jets
+from jec_assets.defs.endpoint_check import answers_as_published
 from jec_assets.defs.families import families_with_assets
 from jec_assets.defs.kubernetes import retries_of
 from jec_assets.search.sampler import trial_key
@@ -29,23 +30,30 @@ def jobs(settings: Settings) -> list[UnresolvedAssetJobDefinition]:
         "dagster/asset_partition_range_start": trial_key(0),
         "dagster/asset_partition_range_end": trial_key(settings.trials - 1),
     }
+    experiment = {"experiment": settings.experiment}
     everything, quick = dg.AssetSelection.all(), _without_costly_families(settings)
     calibration = dg.define_asset_job(
         "calibration",
         selection=quick,
         description="On one machine, from jet files to a served, benchmarked and reported calibration.",
-        tags=whole_range,
+        tags=whole_range | experiment,
     )
     calibration_full = dg.define_asset_job(
         "calibration_full",
         selection=everything,
         description="As `calibration`, with the families whose training takes long too.",
-        tags=whole_range,
+        tags=whole_range | experiment,
     )
-    return [calibration, calibration_full, *_parts(settings, quick)]
+    endpoint_check = dg.define_asset_job(
+        "endpoint_check",
+        selection=dg.AssetSelection.checks(answers_as_published),
+        description="Whether the endpoint still answers what the published models compute.",
+        tags=experiment,
+    )
+    return [calibration, calibration_full, endpoint_check, *_parts(settings, quick, experiment)]
 
 
-def _parts(settings: Settings, quick: dg.AssetSelection) -> list[UnresolvedAssetJobDefinition]:
+def _parts(settings: Settings, quick: dg.AssetSelection, tags: dict[str, str]) -> list[UnresolvedAssetJobDefinition]:
     """The three jobs of a cluster, to be run one after the other."""
     ingested = dg.AssetSelection.groups(jets.GROUP)
     trained = dg.AssetSelection.assets(*([family, "trial_model"] for family in settings.families))
@@ -55,18 +63,21 @@ def _parts(settings: Settings, quick: dg.AssetSelection) -> list[UnresolvedAsset
         selection=ingested,
         description="From jet files to filtered jets and their splits.",
         op_retry_policy=retries,
+        tags=tags,
     )
     trials = dg.define_asset_job(
         "trials",
         selection=trained,
         description="One trial of every family a run: launch a backfill of all partitions.",
         op_retry_policy=retries,
+        tags=tags,
     )
     publish = dg.define_asset_job(
         "publish",
         selection=quick - ingested - trained,
         description="From trials to best models, the endpoint and the reports.",
         op_retry_policy=retries,
+        tags=tags,
     )
     return [ingest, trials, publish]
 

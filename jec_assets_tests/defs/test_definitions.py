@@ -73,6 +73,7 @@ def test_checks(repository: dg.RepositoryDefinition) -> None:
         "jets_fulfill_their_schema": True,
         "every_file_was_read": False,
         "candidates_are_promoted": False,
+        "answers_as_published": True,
         "staged_versions_are_served": False,
         "networks_close": False,
     }
