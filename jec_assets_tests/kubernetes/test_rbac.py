@@ -9,37 +9,42 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.utils import create_from_dict
 
-from jec_assets_tests.deployments.rendered import accounts_and_rights
+from jec_assets.cluster.apply import apply, delete
+from jec_assets.cluster.connection import ForbiddenError
+from jec_assets_tests.deployments.rendered import Manifest, accounts_and_rights
 from jec_assets_tests.kubernetes.conftest import Cluster
 
 pytestmark = pytest.mark.needs("cluster")
 
-Right = tuple[str, str, str]  # API group, resource, verb
+Right = tuple[str, str, str, str]  # API group, resource, its name (empty: any), verb
 
-JOBS: set[Right] = {
-    ("batch", "jobs", "create"),
-    ("batch", "jobs", "list"),
-    ("batch", "jobs", "delete"),
-    ("batch", "jobs/status", "get"),
-    ("", "pods", "get"),
-    ("", "pods", "list"),
-    ("", "pods", "delete"),
-    ("", "pods/log", "get"),
-    ("", "events", "list"),
-}
-ENDPOINT: set[Right] = {
-    (group, resource, verb)
-    for group, resource in (("apps", "deployments"), ("", "services"))
-    for verb in ("get", "create", "patch")
-}
-TRAINING_NODES: set[Right] = {
-    (group, resource, verb)
-    for group, resource in (("batch", "jobs"), ("", "services"))
-    for verb in ("get", "create", "patch", "delete")
-}
+
+def _rights_to(group: str, resource: str, verbs: str, name: str = "") -> set[Right]:
+    return {(group, resource, name, verb) for verb in verbs.split()}
+
+
+JOBS = (
+    _rights_to("batch", "jobs", "create list delete")
+    | _rights_to("batch", "jobs/status", "get")
+    | _rights_to("", "pods", "get list delete")
+    | _rights_to("", "pods/log", "get")
+    | _rights_to("", "events", "list")
+)
+ENDPOINT = (
+    _rights_to("apps", "deployments", "get create patch", "jec-endpoint")
+    | _rights_to("", "services", "get create patch", "jec-endpoint")
+    | _rights_to("", "services", "get create patch", "jec-endpoint-replicas")
+)
+TRAINING = (
+    _rights_to("batch", "jobs", "get create patch delete")
+    | _rights_to("", "services", "get create patch delete")
+    | _rights_to("", "pods", "get list")
+    | _rights_to("", "pods/log", "get")
+)
 ALLOWED: dict[str, set[Right]] = {
     "jec-dagster": JOBS,
-    "jec-run": JOBS | ENDPOINT | TRAINING_NODES,
+    "jec-run": JOBS | ENDPOINT,
+    "jec-training": TRAINING,
     "jec-code": set(),
     "jec-endpoint": set(),
 }
@@ -74,10 +79,11 @@ def _rights(api: client.ApiClient, namespace: str) -> set[Right]:
     answer = client.AuthorizationV1Api(api).create_self_subject_rules_review(review).status
     assert not answer.incomplete
     return {
-        (group, resource, verb)
+        (group, resource, name, verb)
         for rule in answer.resource_rules
         for group in rule.api_groups
         for resource in rule.resources
+        for name in rule.resource_names or [""]
         for verb in rule.verbs
         if group not in EVERYBODY
     }
@@ -120,6 +126,47 @@ def test_dagsters_way_with_a_job(as_account: Callable[[str], client.ApiClient], 
     assert "Forbidden" not in said
     assert "Forbidden" not in dagsters.get_job_debug_info("step", namespace)
     assert dagsters.delete_job("step", namespace)
+
+
+def _object(api_version: str, kind: str, name: str, spec: Manifest) -> Manifest:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def _service(name: str) -> Manifest:
+    return _object("v1", "Service", name, {"selector": {"any": "pod"}, "ports": [{"port": 8000, "protocol": "TCP"}]})
+
+
+def _deployment(name: str) -> Manifest:
+    labels = {"any": "pod"}
+    pod = {"containers": [{"name": "only", "image": "host", "command": ["sleep", "600"]}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    return _object(
+        "apps/v1", "Deployment", name, {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    )
+
+
+def test_a_run_may_apply_the_endpoint_and_nothing_like_it(
+    as_account: Callable[[str], client.ApiClient], namespace: str
+) -> None:
+    api = as_account("jec-run")
+    for wanted in (_deployment("jec-endpoint"), _service("jec-endpoint"), _service("jec-endpoint-replicas")):
+        assert apply(api, wanted, namespace).changed
+        assert not apply(api, wanted, namespace).changed
+    for other in (_deployment("jec-webserver"), _service("jec-code")):
+        with pytest.raises(ForbiddenError):
+            apply(api, other, namespace)
+
+
+def test_a_trial_on_several_nodes_may_start_and_remove_them(
+    as_account: Callable[[str], client.ApiClient], namespace: str
+) -> None:
+    api = as_account("jec-training")
+    job = api.sanitize_for_serialization(_job("nodes")) | {"apiVersion": "batch/v1", "kind": "Job"}
+    for wanted in (_service("nodes"), job):
+        assert apply(api, wanted, namespace).changed
+        assert delete(api, wanted["apiVersion"], wanted["kind"], "nodes", namespace)
+    with pytest.raises(ForbiddenError):
+        apply(api, _deployment("jec-endpoint"), namespace)
 
 
 REFUSED: dict[str, Callable[[client.ApiClient, str], object]] = {
