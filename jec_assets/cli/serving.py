@@ -1,4 +1,4 @@
-"""Commands about served models: `jec serve`, `jec calibrate`.
+"""Commands about served models: `jec serve`, `jec triton`, `jec calibrate`.
 
 Belongs here: starting the server and using what it serves. Does not belong here: versions of models (`models.py`).
 """
@@ -41,6 +41,21 @@ def serve() -> None:
     for model in models:
         console.print(model.title, highlight=False)
     print(endpoint.url)  # noqa: T201 - the one thing that scripts read
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def triton(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 in a Pod.")] = "127.0.0.1",
+) -> None:
+    """Become this machine's Triton, with Triton's own options: what a Pod runs where NVIDIA's image is not at hand."""
+    from jec_assets.serving.foreground import become_triton
+    from jec_assets.serving.installation import TritonMissingError
+
+    try:
+        become_triton(settings_now().work_folder, host, context.args)
+    except TritonMissingError as fault:
+        fail(str(fault))
 
 
 @app.command()

@@ -27,7 +27,7 @@ STACK = 512 << 20  # bytes
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the server listens, on the loopback address only."""
+    """Where the server listens."""
 
     http: int
     grpc: int
@@ -56,36 +56,60 @@ class Launch:
     models: Sequence[str] = ()
 
     def arguments(self) -> list[str]:
-        """The command line, by way of a shell that Triton replaces: only the process itself sets its stack and folder.
-
-        Models' processes search their working folder for modules first: it must not be one that people write to.
-        """
-        prepare = f'ulimit -s {_stack() >> 10} && cd "$0" && exec "$@"'
-        return ["/bin/sh", "-c", prepare, str(self.backends / "python"), str(self.server), *self._options()]
-
-    def _options(self) -> list[str]:
-        return [
-            f"--model-repository={self.repository}",
-            backend_argument(self.backends),
-            f"--backend-config=python,shm-region-prefix-name={self.shared_memory}",
-            f"--http-address={LOOPBACK}",
-            f"--grpc-address={LOOPBACK}",
-            f"--metrics-address={LOOPBACK}",
-            f"--http-port={self.ports.http}",
-            f"--grpc-port={self.ports.grpc}",
-            f"--metrics-port={self.ports.metrics}",
-            f"--http-restricted-api={RESTRICTED}:{TOKEN_HEADER}={self.token}",
-            f"--grpc-restricted-protocol={RESTRICTED}:{TOKEN_HEADER}={self.token}",
-            "--allow-gpu-metrics=false",
-            # Versions are loaded by request when they are whole, and one that fails keeps no other from being served.
-            "--model-control-mode=explicit",
-            *(f"--load-model={model}" for model in self.models),
-            "--exit-on-error=false",
-            "--strict-readiness=false",
-            # Every model has its configuration; guessing it costs a second per model.
-            "--disable-auto-complete-config",
-            f"--exit-timeout-secs={EXIT_TIMEOUT}",
+        """The command line."""
+        options = [
+            *server_options(self.repository, self.ports, self.models),
+            *restrictions(self.token),
+            *own_options(self.backends, self.shared_memory, LOOPBACK),
         ]
+        return prepared(self.server, self.backends, options)
+
+
+def server_options(repository: str, ports: Ports, models: Sequence[str]) -> list[str]:
+    """What any Triton is started with, wherever it runs; models: are loaded before it listens."""
+    return [
+        f"--model-repository={repository}",
+        f"--http-port={ports.http}",
+        f"--grpc-port={ports.grpc}",
+        f"--metrics-port={ports.metrics}",
+        # Versions are loaded by request when they are whole, and one that fails keeps no other from being served.
+        "--model-control-mode=explicit",
+        *(f"--load-model={model}" for model in models),
+        "--exit-on-error=false",
+        "--strict-readiness=false",
+        # Every model has its configuration; guessing it costs a second per model.
+        "--disable-auto-complete-config",
+        f"--exit-timeout-secs={EXIT_TIMEOUT}",
+    ]
+
+
+def restrictions(token: str) -> list[str]:
+    """What only whoever knows the token may use."""
+    return [
+        f"--http-restricted-api={RESTRICTED}:{TOKEN_HEADER}={token}",
+        f"--grpc-restricted-protocol={RESTRICTED}:{TOKEN_HEADER}={token}",
+    ]
+
+
+def own_options(backends: Path, shared_memory: str, host: str) -> list[str]:
+    """What this installation's Triton is started with, whose backends are these and who listens on this address."""
+    return [
+        backend_argument(backends),
+        f"--backend-config=python,shm-region-prefix-name={shared_memory}",
+        f"--http-address={host}",
+        f"--grpc-address={host}",
+        f"--metrics-address={host}",
+        "--allow-gpu-metrics=false",
+    ]
+
+
+def prepared(server: Path, backends: Path, options: Sequence[str]) -> list[str]:
+    """A command line by way of a shell that Triton replaces: only the process itself sets its stack and folder.
+
+    Models' processes search their working folder for modules first: it must not be one that people write to.
+    """
+    prepare = f'ulimit -s {_stack() >> 10} && cd "$0" && exec "$@"'
+    return ["/bin/sh", "-c", prepare, str(backends / "python"), str(server), *options]
 
 
 def backend_argument(backends: Path) -> str:

@@ -3,14 +3,16 @@
 Belongs here: the endpoint, whether it is ready, loading published models. Does not belong here: starting a server
 (`triton.py`) and inference (`client.py`).
 
-An endpoint is this machine's own Triton (`LocalTriton.start_or_reuse`) or one that runs already (`existing_endpoint`).
+An endpoint is this machine's own Triton (`LocalTriton.start_or_reuse`), one that runs already (`existing_endpoint`), or
+replicas on a cluster (`jec_assets.serving.kubernetes`).
 """
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -39,14 +41,16 @@ class Endpoint:
     """A server. Addresses are host:port; metrics and pid are None where they aren't known.
 
     token_file: holds what the server wants to see before it loads models; None where it asks for nothing.
+    replicas: name of a host that stands for all its replicas, on the same ports; None where there is one server.
     """
 
-    kind: Literal["local", "url"]
+    kind: Literal["local", "url", "kubernetes"]
     http: str
     grpc: str
     metrics: str | None = None
     pid: int | None = None
     token_file: str | None = None
+    replicas: str | None = None
 
     @property
     def url(self) -> str:
@@ -77,6 +81,17 @@ def existing_endpoint(http: str, grpc: str, token_file: str | None = None) -> En
     return endpoint
 
 
+def replicas_of(endpoint: Endpoint) -> tuple[Endpoint, ...]:
+    """The servers behind an endpoint, each of which loads models for itself; EndpointError where they aren't found."""
+    if endpoint.replicas is None:
+        return (endpoint,)
+    try:
+        found = socket.getaddrinfo(endpoint.replicas, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise EndpointError(f"the replicas of {endpoint.url} are not found: {endpoint.replicas}: {error}") from error
+    return tuple(_replica(endpoint, host) for host in sorted({str(address[0]) for *_, address in found}))
+
+
 def ready(endpoint: Endpoint) -> bool:
     """Whether the server takes requests now."""
     try:
@@ -102,23 +117,28 @@ def load(endpoint: Endpoint, models: Sequence[PublishedModel]) -> None:
     All are tried before EndpointError says which failed, so that one broken model keeps no other from being served; the
     server keeps serving the version that it had of a model that fails.
     """
-    with connected(endpoint, LOAD_TIMEOUT) as server:
-        failures = [failure for model in models for failure in _load_one(endpoint, server, model.family, model.version)]
+    failures: list[str] = []
+    for replica in replicas_of(endpoint):
+        with connected(replica, LOAD_TIMEOUT) as server:
+            for model in models:
+                failures += _load_one(replica, server, model.family, model.version)
     if failures:
         raise EndpointError(f"{endpoint.url} doesn't serve what is published: {'; '.join(failures)}")
 
 
 def load_as(endpoint: Endpoint, name: str, version: int) -> None:
     """Have the server serve a version under a name that isn't its family's; EndpointError if it can't."""
-    with connected(endpoint, LOAD_TIMEOUT) as server:
-        for failure in _load_one(endpoint, server, name, version):
-            raise EndpointError(f"{endpoint.url} doesn't serve {failure}")
+    for replica in replicas_of(endpoint):
+        with connected(replica, LOAD_TIMEOUT) as server:
+            for failure in _load_one(replica, server, name, version):
+                raise EndpointError(f"{replica.url} doesn't serve {failure}")
 
 
 def unload(endpoint: Endpoint, name: str) -> None:
     """Have the server forget a name; one that it doesn't serve is none to forget. EndpointError if it can't."""
-    with connected(endpoint, LOAD_TIMEOUT) as server:
-        server.unload_model(name, headers=endpoint.management_headers())
+    for replica in replicas_of(endpoint):
+        with connected(replica, LOAD_TIMEOUT) as server:
+            server.unload_model(name, headers=replica.management_headers())
 
 
 def load_again(endpoint: Endpoint, name: str) -> None:
@@ -145,6 +165,16 @@ def connected(endpoint: Endpoint, seconds: float) -> Iterator[tritonclient.http.
             yield server
     except (OSError, HTTPException, InferenceServerException) as error:
         raise EndpointError(f"{endpoint.url}: {error}") from error
+
+
+def _replica(endpoint: Endpoint, host: str) -> Endpoint:
+    name = f"[{host}]" if ":" in host else host
+
+    def on_host(address: str) -> str:
+        return f"{name}:{address.rpartition(':')[2]}"
+
+    metrics = None if endpoint.metrics is None else on_host(endpoint.metrics)
+    return replace(endpoint, http=on_host(endpoint.http), grpc=on_host(endpoint.grpc), metrics=metrics, replicas=None)
 
 
 def _load_one(
