@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from jec_assets.storage import Storage
 from jec_assets_tests.namespaces import namespaces_work
+from jec_assets_tests.s3 import s3_server
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 # A deadline per example would be a timed test, and fail on a busy machine.
@@ -74,6 +75,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def storage(tmp_path: Path) -> Storage:
     """An empty storage root."""
     return Storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a SeaweedFS server with one set of credentials; every test takes a bucket or prefix of its own."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -182,7 +182,10 @@ class Storage:
     def remove(self, key: str) -> None:
         """Remove an object; fine where there is none."""
         with self._naming(key):
-            (self.base / key).unlink(missing_ok=True)
+            if self.is_local:
+                self._path(key).unlink(missing_ok=True)
+            else:
+                self.base.fs.rm_file((self.base / key).path)
 
     def local_file(self, key: str) -> Path:
         """The object as a local file that can be memory-mapped: itself, or a copy in the cache for remote roots.

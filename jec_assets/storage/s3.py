@@ -69,7 +69,11 @@ def is_refusal(fault: BaseException) -> bool:
 
 def explained(fault: BaseException) -> str:
     """What the fault means, and what to do."""
+    from aiohttp import ClientError as ConnectionFault
+    from botocore.exceptions import ConnectionError as Unreachable
     from botocore.exceptions import HTTPClientError, NoCredentialsError, PartialCredentialsError, SSLError
+
+    lost = HTTPClientError, Unreachable, ConnectionFault, TimeoutError, ConnectionError
 
     code, status = _answer(fault)
     kinds = tuple(_chain(fault))
@@ -85,7 +89,7 @@ def explained(fault: BaseException) -> str:
         meaning = "its certificate isn't trusted: set AWS_CA_BUNDLE to the certificates of its authority"
     elif status is not None and status >= 500:
         meaning = "the server fails or is overloaded: run it again later"
-    elif any(isinstance(each, HTTPClientError | TimeoutError | ConnectionError) for each in kinds):
+    elif any(isinstance(each, lost) for each in kinds):
         meaning = "the server doesn't answer: check that it runs and AWS_ENDPOINT_URL, then run it again"
     else:
         meaning = "check the address, AWS_ENDPOINT_URL and the server, then run it again"

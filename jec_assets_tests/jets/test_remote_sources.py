@@ -16,14 +16,7 @@ from jec_assets.jets.selection import Selection
 from jec_assets.jets.sources import SourceError, list_files
 from jec_assets.storage import Storage
 from jec_assets_tests.processes import ended, free_port, wait_for_port
-from jec_assets_tests.s3 import make_bucket, s3_server
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A SeaweedFS server with one set of credentials; its URL."""
-    with s3_server(tmp_path_factory.mktemp("s3")) as url:
-        yield url
+from jec_assets_tests.s3 import make_bucket
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -21,18 +19,12 @@ from jec_assets.serving.tags import set_tag, tags_of
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import Storage
-from jec_assets_tests.s3 import make_bucket, s3_server
+from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.serving.conftest import card_of
 from jec_assets_tests.serving.test_repository import DyingStorage, Killed
 
 pytestmark = pytest.mark.needs("s3")
 SETTINGS = InstanceSettings()
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as url:
-        yield url
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""Storage roots behind a proxy that can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jec_assets.storage import S3Access, Storage
+from jec_assets_tests.faulty_s3 import FaultyS3, faulty_s3
+from jec_assets_tests.s3 import make_bucket
+
+BUCKET = "storage"
+IMPATIENT = S3Access(attempts=2, connect_seconds=2, read_seconds=1)
+
+
+@pytest.fixture
+def proxy(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
+    """What stands between this test's clients and the server."""
+    with faulty_s3(s3) as proxy:
+        make_bucket(proxy.url, BUCKET, monkeypatch)
+        yield proxy
+
+
+@pytest.fixture
+def remote(proxy: FaultyS3, request: pytest.FixtureRequest) -> Storage:
+    """A root of the test's own, whose clients lose patience soon."""
+    return Storage(f"s3://{BUCKET}/{request.node.name}", s3=IMPATIENT)
