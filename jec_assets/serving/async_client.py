@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.access import Access
     from jec_assets.serving.endpoint import Endpoint
     from jec_assets.serving.patience import Deadline, Patience
     from jec_assets.serving.tensors import PaddedJets
@@ -38,17 +39,22 @@ class AsyncJetClient:
     """A connection to a server of jet networks for one event loop, to be used as an asynchronous context.
 
     address: host:port of that protocol. at_once: requests that are under way at the same time, of all calls together;
-    more of them wait here, not in the server. Raises what `JetClient` does, with the same patience: what a request
-    waits here counts as part of its call.
+    more of them wait here, not in the server. access: see `JetClient`. Raises what `JetClient` does, with the same
+    patience: what a request waits here counts as part of its call.
 
         async with AsyncJetClient("127.0.0.1:8000") as client:
             log_factors = await client.log_factors("pfn", jets)
     """
 
     def __init__(
-        self, address: str, protocol: Protocol = "http", patience: Patience = PATIENCE, at_once: int = AT_ONCE
+        self,
+        address: str,
+        protocol: Protocol = "http",
+        patience: Patience = PATIENCE,
+        at_once: int = AT_ONCE,
+        access: Access | None = None,
     ) -> None:
-        self._address, self._protocol, self._patience = address, protocol, patience
+        self._address, self._protocol, self._patience, self._access = address, protocol, patience, access
         self._free = asyncio.Semaphore(at_once)
         self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
 
@@ -58,7 +64,7 @@ class AsyncJetClient:
         return cls({"http": endpoint.http, "grpc": endpoint.grpc}[protocol], protocol, patience)
 
     async def __aenter__(self) -> Self:
-        self._transport = AsyncTransport.connect(self._address, self._protocol)
+        self._transport = AsyncTransport.connect(self._address, self._protocol, self._access)
         return self
 
     async def __aexit__(self, *_: object) -> None:

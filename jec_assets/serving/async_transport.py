@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jec_assets.serving.tensors import OUTPUTS
 from jec_assets.serving.transport import (
-    CHANNEL,
     OK,
     ServedModel,
     ServerUnavailableError,
     failure,
+    grpc_arguments,
     reason,
     record_in,
     side_by_side,
     tensors_of,
     translated,
 )
-from jec_assets.serving.wire import JSON_LENGTH, InferRequest, infer_path, outputs_in
+from jec_assets.serving.wire import JSON_LENGTH, InferRequest, infer_path, model_path, outputs_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from jec_assets.serving.access import Access
     from jec_assets.serving.tensors import PaddedJets
     from jec_assets.serving.transport import Protocol
 
@@ -45,9 +46,9 @@ class AsyncTransport(ABC):
         self.address = address
 
     @classmethod
-    def connect(cls, address: str, protocol: Protocol) -> AsyncTransport:
-        """Connections to host:port."""
-        return {"http": AsyncHttpTransport, "grpc": AsyncGrpcTransport}[protocol](address)
+    def connect(cls, address: str, protocol: Protocol, access: Access | None = None) -> AsyncTransport:
+        """See `Transport.connect`."""
+        return {"http": AsyncHttpTransport, "grpc": AsyncGrpcTransport}[protocol](address, access)
 
     async def in_time(self, answer: Awaitable[T], seconds: float) -> T:
         """What a method below answers; DeadlineError after so long, else the errors of `Transport`."""
@@ -93,12 +94,15 @@ class AsyncHttpTransport(AsyncTransport):
     tritonclient's asyncio client hands megabytes to aiohttp in one piece, which stops the event loop while it is sent.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: Access | None = None) -> None:
         from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
         super().__init__(address)
         self._session = ClientSession(
-            f"http://{address}", connector=TCPConnector(limit=0), timeout=ClientTimeout(total=None)
+            f"{'https' if access else 'http'}://{address}",
+            connector=TCPConnector(limit=0, ssl=access.context if access else True),
+            headers=access.headers if access else None,
+            timeout=ClientTimeout(total=None),
         )
 
     async def close(self) -> None:
@@ -117,10 +121,10 @@ class AsyncHttpTransport(AsyncTransport):
             return outputs_in(content, answer.headers.get(JSON_LENGTH))
 
     async def _metadata(self, family: str) -> dict[str, Any]:
-        return await self._told(f"/v2/models/{family}")
+        return await self._told(model_path(family))
 
     async def _config(self, family: str) -> dict[str, Any]:
-        return await self._told(f"/v2/models/{family}/config")
+        return await self._told(f"{model_path(family)}/config")
 
     async def _told(self, path: str) -> dict[str, Any]:
         async with self._session.get(path) as answer:
@@ -136,23 +140,26 @@ class AsyncHttpTransport(AsyncTransport):
 class AsyncGrpcTransport(AsyncTransport):
     """gRPC over one channel."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: Access | None = None) -> None:
         import tritonclient.grpc.aio
 
         super().__init__(address)
         self._library = tritonclient.grpc.aio
-        self._client = tritonclient.grpc.aio.InferenceServerClient(address, channel_args=CHANNEL)
+        self._client = tritonclient.grpc.aio.InferenceServerClient(address, **grpc_arguments(access))
+        self._headers = access.headers if access else None
 
     async def close(self) -> None:
         """See `AsyncTransport.close`."""
         await self._client.close()
 
     async def _infer(self, family: str, batch: PaddedJets, version: str) -> Mapping[str, NDArray[Any]]:
-        result = await self._client.infer(family, tensors_of(self._library, batch), model_version=version)
+        tensors = tensors_of(self._library, batch)
+        result = await self._client.infer(family, tensors, model_version=version, headers=self._headers)
         return {name: result.as_numpy(name) for name in OUTPUTS}
 
     async def _metadata(self, family: str) -> dict[str, Any]:
-        return dict(await self._client.get_model_metadata(family, as_json=True))
+        return dict(await self._client.get_model_metadata(family, headers=self._headers, as_json=True))
 
     async def _config(self, family: str) -> dict[str, Any]:
-        return dict((await self._client.get_model_config(family, as_json=True))["config"])
+        answer = await self._client.get_model_config(family, headers=self._headers, as_json=True)
+        return dict(answer["config"])

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
-from tenacity import Retrying
 
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.record import PublishedModel
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.access import Access
     from jec_assets.serving.endpoint import Endpoint
     from jec_assets.serving.patience import Deadline
     from jec_assets.serving.tensors import PaddedJets
@@ -45,10 +45,18 @@ class JetClient:
     address: host:port of that protocol. The connection is kept open from request to request. Requests are repeated
     while the server can't be reached or is too busy; then ServerUnavailableError. DeadlineError where it doesn't answer
     in time, which is not asked again; RequestRefusedError where it says no.
+
+    access: for a server behind a proxy, see `Access`.
     """
 
-    def __init__(self, address: str, protocol: Protocol = "http", patience: Patience = PATIENCE) -> None:
-        self._transport = Transport.connect(address, protocol)
+    def __init__(
+        self,
+        address: str,
+        protocol: Protocol = "http",
+        patience: Patience = PATIENCE,
+        access: Access | None = None,
+    ) -> None:
+        self._transport = Transport.connect(address, protocol, access)
         self._patience = patience
         self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
 
@@ -147,4 +155,4 @@ class JetClient:
 
     def _asked(self, ask: Callable[[float], T], deadline: Deadline) -> T:
         """What the server answers when it is asked, in so many seconds, and asked again."""
-        return Retrying(**deadline.retries())(lambda: ask(deadline.seconds()))
+        return deadline.kept(ask)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from jec_assets.serving.tensors import LOG_FACTOR, PaddedJets
-from jec_assets.serving.wire import JSON_LENGTH, InferRequest, MalformedAnswerError, infer_path, outputs_in
+from jec_assets.serving.wire import JSON_LENGTH, InferRequest, MalformedAnswerError, infer_path, message, outputs_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,9 +36,8 @@ class LoadRequest:
     def of(cls, family: str, batch: PaddedJets, session: JetSession) -> LoadRequest:
         """A request for these jets; session: the same model in this process."""
         request = InferRequest.of(batch)
-        head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "load", **request.headers}.items())
-        message = f"POST {infer_path(family, '')} HTTP/1.1\r\n{head}\r\n".encode() + b"".join(request.body)
-        return cls(message, session.log_factors(batch))
+        parts = message("POST", infer_path(family, ""), {"Host": "load", **request.headers}, request.body)
+        return cls(b"".join(parts), session.log_factors(batch))
 
     def is_answered_by(self, status: int, body: bytes, json_length: str | None) -> bool:
         """Whether that is the right answer."""

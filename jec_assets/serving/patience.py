@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from tenacity import retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_exponential, wait_random
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
 
 from jec_assets.serving.transport import DeadlineError, ServerUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenacity.retry import retry_base
     from tenacity.stop import stop_base
     from tenacity.wait import wait_base
 
+T = TypeVar("T")
 FIRST_PAUSE = 0.1  # seconds; each further one is twice as long, and a little more
 
 
@@ -62,6 +72,24 @@ class Deadline:
         if left is not None and left <= 0:
             raise DeadlineError(f"the call was not answered within {self.patience.call:g} s")
         return self.patience.request if left is None else min(self.patience.request, left)
+
+    def kept(self, ask: Callable[[float], T]) -> T:
+        """What `ask` returns, given how long it may take: at once or, while the server is unavailable, another time.
+
+        Raises what `ask` does, and DeadlineError.
+        """
+        try:
+            return ask(self.seconds())
+        except ServerUnavailableError as error:
+            first = [error]
+
+        # Retrying takes a good part of a single jet's time, so that it is told of the first attempt afterwards.
+        def again() -> T:
+            if first:
+                raise first.pop()
+            return ask(self.seconds())
+
+        return Retrying(**self.retries())(again)
 
     def retries(self) -> Retries:
         """When a request that begins now is made again: at once never, and never after the call's end."""

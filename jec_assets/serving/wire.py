@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
 from jec_assets.serving.tensors import OUTPUTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -68,9 +69,27 @@ class InferRequest:
         return cls(headers, (b"".join(parts),) if length < SMALL else tuple(parts))
 
 
+def model_path(family: str) -> str:
+    """Where a model is."""
+    return f"/v2/models/{quote(family, safe='')}"
+
+
 def infer_path(family: str, version: str) -> str:
     """Where requests to a version of a model go; the server chooses the version where that is empty."""
-    return f"/v2/models/{family}{f'/versions/{version}' if version else ''}/infer"
+    versioned = f"/versions/{quote(version, safe='')}" if version else ""
+    return f"{model_path(family)}{versioned}/infer"
+
+
+def message(
+    method: str, path: str, headers: Mapping[str, str], body: Sequence[bytes | memoryview] = ()
+) -> tuple[bytes | memoryview, ...]:
+    """A request of HTTP/1.1 in parts that are sent one after the other.
+
+    The head goes with the body's first part: a server that gets it alone wakes up for nothing.
+    """
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    first = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode()
+    return (b"".join((first, *body[:1])), *body[1:])
 
 
 def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.float32]]:

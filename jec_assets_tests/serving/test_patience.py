@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from socket import create_server
 
 import pytest
-from tenacity import Retrying
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.serving.client import JetClient
@@ -25,14 +24,16 @@ def attempts(patience: Patience, error: Exception) -> int:
     made = 0
     deadline = patience.deadline()
 
-    def ask() -> None:
+    def ask(seconds: float) -> None:
         nonlocal made
-        deadline.seconds()
+        assert seconds > 0
         made += 1
         raise error
 
-    with pytest.raises(type(error)):
-        Retrying(**deadline.retries(), sleep=lambda _: None)(ask)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tenacity.nap.time.sleep", lambda _: None)
+        with pytest.raises(type(error)):
+            deadline.kept(ask)
     return made
 
 
@@ -47,6 +48,19 @@ def test_no_attempt_begins_after_the_calls_end() -> None:
     # The first pause takes 0.1 s at least.
     assert attempts(Patience(call=0.05), ServerUnavailableError()) == 1
     assert attempts(Patience(call=60.0), ServerUnavailableError()) == 5
+
+
+def test_what_comes_at_last_is_the_answer() -> None:
+    faults = [ServerUnavailableError(), ServerUnavailableError()]
+
+    def ask(_: float) -> str:
+        if faults:
+            raise faults.pop()
+        return "an answer"
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tenacity.nap.time.sleep", lambda _: None)
+        assert Patience().deadline().kept(ask) == "an answer"
 
 
 def test_a_request_may_take_what_is_left_of_the_call() -> None:

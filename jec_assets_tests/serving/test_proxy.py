@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import http.client
 import json
@@ -17,7 +18,12 @@ import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.access import Access
+from jec_assets.serving.async_client import AsyncJetClient
+from jec_assets.serving.client import JetClient
+from jec_assets.serving.patience import Patience
 from jec_assets.serving.tensors import PaddedJets
+from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import Served
 from jec_assets_tests.serving.damage import as_binary, as_json, good
@@ -123,6 +129,43 @@ def test_whoever_has_the_token_is_answered_over_grpc_as_without_a_proxy(
     ):
         answer = client.infer("pfn", inputs, headers={"authorization": f"Bearer {TOKEN}"})
         np.testing.assert_array_equal(answer.as_numpy("log_factor"), direct.infer("pfn", inputs).as_numpy("log_factor"))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_our_clients_get_through_with_tls_and_the_token(
+    proxy: Proxy, served: Served, jets: PackedJets, protocol: Protocol
+) -> None:
+    address, access = f"localhost:{proxy.port}", Access(TOKEN, proxy.certificate)
+    with JetClient.of(served.endpoint, protocol) as direct:
+        expected = direct.log_factors("pfn", jets)
+
+    async def asked() -> np.ndarray:
+        async with AsyncJetClient(address, protocol, access=access) as client:
+            return await client.log_factors("pfn", jets)
+
+    with JetClient(address, protocol, access=access) as client:
+        np.testing.assert_array_equal(client.log_factors("pfn", jets), expected)
+        assert client.published("pfn") == served.model
+        assert client.statistics("pfn").requests > 0
+    np.testing.assert_array_equal(asyncio.run(asked()), expected)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_our_clients_tell_why_they_do_not_get_through(proxy: Proxy, jets: PackedJets, protocol: Protocol) -> None:
+    address, once = f"localhost:{proxy.port}", Patience(attempts=1)
+    for token in (None, "another-token"):
+        with (
+            JetClient(address, protocol, once, Access(token, proxy.certificate)) as client,
+            pytest.raises(RequestRefusedError, match=address),
+        ):
+            client.log_factors("pfn", jets)
+    distrusting, plain = Access(TOKEN), None  # nobody vouches for the certificate; no TLS
+    for access in (distrusting, plain):
+        with (
+            JetClient(address, protocol, once, access) as client,
+            pytest.raises((ServerUnavailableError, RequestRefusedError), match=address),
+        ):
+            client.log_factors("pfn", jets)
 
 
 def test_strangers_are_refused(proxy: Proxy, batch: PaddedJets) -> None:

@@ -7,7 +7,15 @@ import pytest
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.serving.tensors import PaddedJets
-from jec_assets.serving.wire import JSON_LENGTH, SMALL, InferRequest, MalformedAnswerError, infer_path, outputs_in
+from jec_assets.serving.wire import (
+    JSON_LENGTH,
+    SMALL,
+    InferRequest,
+    MalformedAnswerError,
+    infer_path,
+    message,
+    outputs_in,
+)
 
 
 @pytest.mark.parametrize("number", [1, 500])
@@ -57,3 +65,18 @@ def test_anything_else_is_no_answer(body: bytes, length: str | None) -> None:
 def test_the_server_chooses_the_version_unless_one_is_named() -> None:
     assert infer_path("pfn", "") == "/v2/models/pfn/infer"
     assert infer_path("pfn", "3") == "/v2/models/pfn/versions/3/infer"
+
+
+def test_names_stay_within_the_path() -> None:
+    assert (
+        infer_path("a/b HTTP/1.1\r\nX: y", "1 2") == "/v2/models/a%2Fb%20HTTP%2F1.1%0D%0AX%3A%20y/versions/1%202/infer"
+    )
+
+
+def test_a_head_goes_with_the_first_part_of_its_body() -> None:
+    parts = message("POST", "/path", {"Host": "here", "Content-Length": "4"}, (b"one", memoryview(b"2")))
+    assert [bytes(part) for part in parts] == [
+        b"POST /path HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\none",
+        b"2",
+    ]
+    assert message("GET", "/", {}) == (b"GET / HTTP/1.1\r\n\r\n",)
