@@ -27,7 +27,7 @@ KUBE_STATE_METRICS = {
     "kube_pod_container_status_terminated_reason",
     "kube_pod_status_phase",
 }
-# Without a GPU Triton shows none of these: https://github.com/triton-inference-server/server, docs/user_guide/metrics.md.
+# Without a GPU Triton shows none of these, which its docs/user_guide/metrics.md names.
 TRITON_ON_GPUS = {"nv_gpu_memory_total_bytes", "nv_gpu_memory_used_bytes", "nv_gpu_utilization"}
 
 
