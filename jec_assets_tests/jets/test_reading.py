@@ -1,5 +1,6 @@
 """Bad files: each gets an error that names the file, the problem and the remedy; good ones lose no jet."""
 
+import shutil
 from pathlib import Path
 
 import awkward as ak
@@ -8,8 +9,9 @@ import pytest
 import uproot
 
 from jec_assets.jets import reading
-from jec_assets.jets.reading import JetFileError, read_columns
+from jec_assets.jets.reading import FileNotGivenError, JetFileError, read_columns
 from jec_assets.jets.sources import JetFile, list_files
+from jec_assets.storage import write_atomically
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 BRANCHES = ("jetPt", "event", "PF_pT", "PF_id")
@@ -112,3 +114,15 @@ def test_a_bad_file_is_named_with_its_problem(breaking, problem: str, tmp_path: 
         list(read_columns(JetFile(str(path), path.stat().st_size, "0"), BRANCHES))
     assert "bad.root" in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_file_overwritten_while_it_is_read_is_never_a_mixture(
+    toy_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "CHUNK_JETS", 100)
+    path = Path(shutil.copy(toy_source / "toy_0.root", tmp_path))
+    chunks = read_columns(jet_file(path), ("jetPt",))
+    next(chunks)
+    write_atomically(path, (toy_source / "toy_1.root").read_bytes())
+    with pytest.raises(FileNotGivenError, match=r"toy_0\.root: it was overwritten since it was listed"):
+        list(chunks)

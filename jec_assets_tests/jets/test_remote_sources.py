@@ -8,32 +8,49 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fsspec
+import numpy as np
 import pytest
 
+from jec_assets.jets.features import Columns
 from jec_assets.jets.filtering import Recipe
-from jec_assets.jets.manifest import Manifest, update_manifest
+from jec_assets.jets.manifest import Manifest, SourceUnavailableError, update_manifest
+from jec_assets.jets.reading import FileNotGivenError, read_columns
 from jec_assets.jets.selection import Selection
-from jec_assets.jets.sources import SourceError, list_files
-from jec_assets.storage import Storage
+from jec_assets.jets.sources import JetFile, SourceError, list_files
+from jec_assets.storage import S3Access, Storage
+from jec_assets_tests.faulty_s3 import (
+    Act,
+    FaultyS3,
+    after,
+    answering,
+    cutting_download,
+    faulty_s3,
+    silent,
+    stalling,
+)
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.s3 import make_bucket
 
 
 @pytest.fixture
-def bucket(s3: str, toy_source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    import fsspec
-
+def bucket(s3: str, toy_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of the test's own with the toy files."""
     make_bucket(s3, "jets", monkeypatch)
     system = fsspec.filesystem("s3", skip_instance_cache=True)
     for file in toy_source.glob("*.root"):
-        system.put_file(str(file), f"jets/run2/{file.name}")
-    return "s3://jets/run2"
+        system.put_file(str(file), f"jets/{tmp_path.name}/{file.name}")
+    return f"s3://jets/{tmp_path.name}"
 
 
 def filtered(source: str, folder: Path) -> Manifest:
+    return manifest_of(list_files(source), folder)
+
+
+def manifest_of(files: list[JetFile], folder: Path) -> Manifest:
+    recipe = Recipe("extended", Selection())
     with ThreadPoolExecutor(1) as executor:
-        recipe = Recipe("extended", Selection())
-        return update_manifest(Storage(str(folder)), list_files(source), recipe, executor, lambda *_: None)
+        return update_manifest(Storage(str(folder)), files, recipe, executor, lambda *_: None)
 
 
 @pytest.mark.needs("s3")
@@ -105,6 +122,98 @@ def test_a_dead_server_is_an_error_not_a_hang(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{reserved.getsockname()[1]}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        with pytest.raises(SourceError, match="s3://nowhere"):
-            list_files("s3://nowhere/at/all")
+        with pytest.raises(SourceError, match=r"s3://nowhere/at/all: .*doesn't answer"):
+            list_files("s3://nowhere/at/all", s3=S3Access(attempts=1))
+
+
+@pytest.fixture
+def proxy(s3: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
+    """What stands between the clients and the server of the bucket."""
+    assert bucket
+    with faulty_s3(s3) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+def listed(bucket: str) -> list[JetFile]:
+    return list_files(bucket, s3=S3Access(attempts=3, connect_seconds=2, read_seconds=1))
+
+
+def read(file: JetFile) -> list[Columns]:
+    return list(read_columns(file, ("jetPt", "PF_pT")))
+
+
+def overwrite(bucket: str, name: str) -> None:
+    """Write another file's jets in place of a file's, as somebody else would: past the proxy's clients."""
+    other = f"{bucket}/{'toy_1.root' if name == 'toy_0.root' else 'toy_0.root'}"
+    system = fsspec.filesystem("s3", skip_instance_cache=True)
+    system.pipe_file(f"{bucket}/{name}", system.cat_file(other))
+
+
+@pytest.mark.needs("s3")
+@pytest.mark.parametrize(
+    "fault",
+    [answering(503, "SlowDown"), answering(500, "InternalError"), cutting_download(1_000), stalling(1_000), silent()],
+    ids=["slow_down", "internal_error", "cut", "stalled", "silent"],
+)
+def test_a_fault_that_passes_costs_a_file_nothing(bucket: str, proxy: FaultyS3, fault: Act) -> None:
+    (first, _) = listed(bucket)
+    before = read(first)
+    proxy.inject(fault, "GET", header="Range", times=2)
+    after_faults = read(first)
+    assert [len(each) for each in after_faults] == [len(each) for each in before]
+    np.testing.assert_array_equal(after_faults[0].particles["PF_pT"], before[0].particles["PF_pT"])
+
+
+@pytest.mark.needs("s3")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (answering(400, "ExpiredToken"), "credentials have expired: get new ones"),
+        (answering(403, "AccessDenied"), "it is refused: check AWS_ACCESS_KEY_ID"),
+        (answering(404, "NoSuchKey"), "there is no such bucket or object"),
+    ],
+    ids=["expired", "forbidden", "gone"],
+)
+def test_a_server_that_refuses_a_file_stops_the_run_at_once(
+    bucket: str, proxy: FaultyS3, tmp_path: Path, fault: Act, told: str
+) -> None:
+    files = listed(bucket)
+    proxy.inject(fault, "GET", path="toy_1", header="Range", times=1_000)
+    with pytest.raises(SourceUnavailableError, match=rf"1 files could not.*\n{bucket}/toy_1\.root: .*{told}"):
+        manifest_of(files, tmp_path)
+    assert proxy.count("GET", "toy_1") == 1
+    proxy.heal()
+    assert manifest_of(files, tmp_path).errors == []
+    assert proxy.count("GET", "toy_0") > 0
+
+
+@pytest.mark.needs("s3")
+def test_a_file_overwritten_since_it_was_listed_stops_the_run(bucket: str, proxy: FaultyS3, tmp_path: Path) -> None:
+    files = listed(bucket)
+    overwrite(bucket, "toy_1.root")
+    with pytest.raises(SourceUnavailableError, match=r"toy_1\.root: it was overwritten since it was listed"):
+        manifest_of(files, tmp_path)
+    assert proxy.count("GET", "toy_0") > 0
+    assert manifest_of(listed(bucket), tmp_path).errors == []
+
+
+@pytest.mark.needs("s3")
+@pytest.mark.parametrize("reads", [1, 2, 3])
+def test_a_file_overwritten_while_it_is_read_is_never_a_mixture(bucket: str, proxy: FaultyS3, reads: int) -> None:
+    (first, _) = listed(bucket)
+    for _ in range(reads):
+        proxy.inject(lambda exchange: exchange.give(exchange.ask(b"")), "GET", path="toy_0", header="Range")
+    proxy.inject(after(lambda: overwrite(bucket, "toy_0.root")), "GET", path="toy_0", header="Range")
+    with pytest.raises(FileNotGivenError, match=r"toy_0\.root: it was overwritten since it was listed"):
+        read(first)
+
+
+@pytest.mark.needs("s3")
+def test_half_a_file_on_s3_is_a_bad_file_and_stops_nothing(bucket: str, toy_source: Path, tmp_path: Path) -> None:
+    system = fsspec.filesystem("s3", skip_instance_cache=True)
+    whole = (toy_source / "toy_1.root").read_bytes()
+    system.pipe_file(f"{bucket}/half.root", whole[: len(whole) // 2])
+    manifest = manifest_of(listed(bucket), tmp_path)
+    assert [error.split(":")[1] for error in manifest.errors] == [f"{bucket[3:]}/half.root"]
+    assert manifest.jets > 0
