@@ -120,16 +120,34 @@ class Settings(BaseSettings):
         "local",
         description="local: this machine's own Triton; url: a running one; kubernetes: one applied to a cluster",
     )
-    endpoint_url: str = Field("", description="host:port of HTTP, for endpoint=url")
-    endpoint_grpc_url: str = Field("", description="host:port of gRPC, for endpoint=url")
+    endpoint_url: str = Field(
+        "", description="host:port of HTTP, for endpoint=url; for kubernetes, where steps run outside of the cluster"
+    )
+    endpoint_grpc_url: str = Field("", description="the same of gRPC")
     endpoint_token_file: str | None = Field(
-        None, description="file with the token that endpoint=url wants of who loads models; None: it wants none"
+        None,
+        description="file with the token that url and kubernetes want of who loads models; None: the url wants none",
     )
     endpoint_port: int | None = Field(
         None,
         ge=1,
         le=65533,
-        description="of endpoint=local: HTTP, with gRPC and metrics on the next two; None: free ones",
+        description="HTTP, with gRPC and metrics on the next two; None: free ones of this machine, 8000 on a cluster",
+    )
+    endpoint_workload: Literal["deployment", "kserve"] = Field(
+        "deployment", description="what makes Triton's Pods on a cluster; kserve: an InferenceService, needs KServe"
+    )
+    endpoint_replicas: int = Field(1, ge=1, description="Tritons on a cluster, each of which serves every model")
+    endpoint_gpus: int = Field(0, ge=0, description="of each of them")
+    endpoint_seconds: float = Field(
+        900.0, gt=0, description="that a cluster may take to run it: a new node, an image of 10 GB, all models"
+    )
+    endpoint_canary_percent: int | None = Field(
+        None, ge=0, le=100, description="of the requests that KServe gives to what is applied last; None: all"
+    )
+    triton_image: str = Field("nvcr.io/nvidia/tritonserver:25.08-py3", description="of Triton's Pods")
+    triton_command: tuple[str, ...] = Field(
+        ("tritonserver",), min_length=1, description="what is Triton in that image, before Triton's own options"
     )
     graph_levels: dict[str, Literal["disabled", "basic", "extended", "all"]] = Field(
         {}, description="how far ONNX Runtime may change a family's graph, by family; all where none is named"
@@ -186,6 +204,10 @@ class Settings(BaseSettings):
     ui_url: str | None = Field(None, description="where people reach Dagster's UI, for links to runs; None: no links")
     report_days: float = Field(14.0, gt=0, description="days after which a calibration report is no longer fresh")
     endpoint_days: float = Field(14.0, gt=0, description="days after which a served endpoint is no longer fresh")
+    study_database: str | None = Field(
+        None,
+        description="SQLAlchemy URL, without password, of an Optuna database that shows trials; None: there is none",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,6 +1,7 @@
-"""Waiting until a Deployment runs as it was applied.
+"""Waiting until what was applied runs.
 
-Belongs here: when that is so, and why it isn't. Does not belong here: applying it (`apply.py`).
+Belongs here: when that is so, and why it isn't, of a Deployment and of whatever else makes Pods. Does not belong here:
+applying it (`apply.py`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,29 @@ from jec_assets.cluster.connection import ClusterError
 from jec_assets.cluster.pods import fault_of, last_lines, restarts, waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kubernetes.client import ApiClient
 
     from jec_assets.cluster.apply import Manifest
 
 POLL = 1.0  # seconds
-# Of one container, while it is waited for: it may be started before something that it needs, but not again and again.
+# Of a Pod, while it is waited for: it may be started before something that it needs, but not again and again.
 TOLERATED_RESTARTS = 1
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """An object that makes Pods. pods: labels of those that it makes as it was applied last, and of no others.
+
+    lacks: what it lacks to run as applied, None where it does; `deployment_lacks` for a Deployment.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    pods: Mapping[str, str]
+    lacks: Callable[[Manifest], str | None]
 
 
 @dataclass(frozen=True)
@@ -33,38 +48,40 @@ class Patience:
     say: Callable[[str], object]
 
 
-def wait_for_rollout(
-    api: ApiClient, name: str, namespace: str, patience: Patience, answers: Callable[[], str | None]
+def wait_until_it_runs(
+    api: ApiClient, awaited: Awaited, namespace: str, patience: Patience, unusable: Callable[[], str | None]
 ) -> None:
-    """Return when every replica of a Deployment runs as applied and is ready, and no other does.
+    """Return when an object and its Pods run as applied, and what runs in them can be used.
 
-    answers: why what runs in it can't be used from here, None where it can. ClusterError as soon as it is clear that it
-    will never be ready, and when the time is over; it says why, with the last lines of a container that crashes.
+    unusable: why it can't be used from here, None where it can. ClusterError as soon as it is clear that it never will,
+    and when the time is over; it says why, with the last lines of a container that crashes.
     """
-    deadline = time.monotonic() + patience.seconds
+    deadline, said = time.monotonic() + patience.seconds, ""
     counted: dict[str, int] | None = None
-    said = None
+    title = f"{awaited.kind} {awaited.name} in {namespace}"
     while True:
-        deployment = _deployment(api, name, namespace)
-        pods = listed(api, "v1", "Pod", namespace, deployment["spec"]["template"]["metadata"]["labels"])
-        lacks = what_lacks(deployment) or answers()
+        held = read(api, awaited.api_version, awaited.kind, awaited.name, namespace)
+        if held is None:
+            raise ClusterError(f"{title} is gone: somebody removed it while it was waited for")
+        lacks = awaited.lacks(held) or unusable()
         if lacks is None:
             return
+        pods = listed(api, "v1", "Pod", namespace, awaited.pods)
         if counted is None:
             counted = {pod["metadata"]["uid"]: restarts(pod) for pod in pods}
-        _require_hope(api, deployment, pods, counted)
+        hopeless = _no_pods(held) or _crash(api, pods, counted)
+        if hopeless is not None:
+            raise ClusterError(f"{title} will not run: {hopeless}")
         waiting = "; ".join([lacks, *filter(None, map(waits_for, pods))])
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"Deployment {name} in {namespace} isn't ready after {patience.seconds:.0f} s: {waiting}"
-            )
+            raise ClusterError(f"{title} doesn't run after {patience.seconds:.0f} s: {waiting}")
         if waiting != said:
-            patience.say(f"Deployment {name}: {waiting}")
+            patience.say(f"{title}: {waiting}")
             said = waiting
         time.sleep(POLL)
 
 
-def what_lacks(deployment: Manifest) -> str | None:
+def deployment_lacks(deployment: Manifest) -> str | None:
     """What a Deployment lacks to be rolled out completely; None where it is."""
     status, wanted = deployment.get("status", {}), int(deployment["spec"].get("replicas", 1))
     if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
@@ -78,25 +95,18 @@ def what_lacks(deployment: Manifest) -> str | None:
     return None
 
 
-def _require_hope(api: ApiClient, deployment: Manifest, pods: list[Manifest], counted: dict[str, int]) -> None:
-    """ClusterError where waiting is in vain. counted: restarts of the Pods that were there at the beginning."""
-    name, namespace = deployment["metadata"]["name"], deployment["metadata"]["namespace"]
-    for condition in deployment.get("status", {}).get("conditions") or []:
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            raise ClusterError(f"Deployment {name} in {namespace} gets no Pods: {condition.get('message')}")
+def _no_pods(held: Manifest) -> str | None:
+    """Why the cluster refuses to make Pods of it: a quota, a policy, an account that isn't there."""
+    conditions = held.get("status", {}).get("conditions") or []
+    refusals = [each for each in conditions if each["type"] == "ReplicaFailure" and each["status"] == "True"]
+    return f"it gets no Pods: {refusals[0].get('message')}" if refusals else None
+
+
+def _crash(api: ApiClient, pods: list[Manifest], counted: Mapping[str, int]) -> str | None:
+    """Which Pod will never run, and why; counted: restarts of the Pods that were there at the beginning."""
     for pod in pods:
-        fault, times = fault_of(pod), restarts(pod) - counted.get(pod["metadata"]["uid"], 0)
-        if fault is None and times > TOLERATED_RESTARTS:
-            fault = f"Pod {pod['metadata']['name']} ended and was started again {times} times"
-        if fault is not None:
-            container = pod["spec"]["containers"][0]["name"]
-            raise ClusterError(
-                f"Deployment {name} in {namespace} will not be ready: {fault}\n{last_lines(api, pod, container)}"
-            )
-
-
-def _deployment(api: ApiClient, name: str, namespace: str) -> Manifest:
-    deployment = read(api, "apps/v1", "Deployment", name, namespace)
-    if deployment is None:
-        raise ClusterError(f"Deployment {name} in {namespace} is gone: somebody removed it while it was waited for")
-    return deployment
+        name, times = pod["metadata"]["name"], restarts(pod) - counted.get(pod["metadata"]["uid"], 0)
+        crashes = f"Pod {name} ended and was started again {times} times" if times > TOLERATED_RESTARTS else None
+        if fault := fault_of(pod) or crashes:
+            return f"{fault}\n{last_lines(api, pod, pod['spec']['containers'][0]['name'])}"
+    return None

@@ -4,7 +4,7 @@ Belongs here: which server serves, rolling out what is staged, and measuring it.
 (`jec_assets.serving`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import dagster as dg
@@ -26,6 +26,8 @@ from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.deployment import load_served
 from jec_assets.serving.endpoint import Endpoint, existing_endpoint
 from jec_assets.serving.instances import sessions as sessions_of
+from jec_assets.serving.kubernetes.applying import ClusterTriton, Reached
+from jec_assets.serving.kubernetes.plan import PORTS, EndpointPlan
 from jec_assets.serving.latency import LatencyPlan, measure
 from jec_assets.serving.level_latency import measure_levels
 from jec_assets.serving.load import LoadPlan, measure_load
@@ -73,10 +75,10 @@ def served_endpoint(
     """A running Triton with every published model loaded, whose answers equal ONNX Runtime's on real jets.
 
     What is staged is served beside what was there before, and in its place if the checks hold. It stays up after the
-    run, until `make stop`.
+    run: on this machine until `make stop`, on a cluster until somebody deletes it.
     """
     repository, families = ModelRepository(storage), families_at_hand(settings, storage)
-    endpoint, jets = _endpoint(settings, repository), load_split(storage, "validation")
+    endpoint, jets = _endpoint(settings, repository, context.log.info), load_split(storage, "validation")
     tested = jets.packed.slice(0, SELF_TEST_JETS)
     for model in load_served(endpoint, repository, families):
         self_test(endpoint, repository, model, tested)
@@ -167,10 +169,22 @@ def _sessions(endpoint: Endpoint) -> list[tuple[object, ...]]:
     return [(each.model, each.version, ", ".join(each.providers), each.threads) for each in sessions_of(endpoint)]
 
 
-def _endpoint(settings: Settings, repository: ModelRepository) -> Endpoint:
+def _endpoint(settings: Settings, repository: ModelRepository, say: Callable[[str], object]) -> Endpoint:
+    ports = Ports.from_first(settings.endpoint_port)
     if settings.endpoint == "url":
         token_file = settings.endpoint_token_file
         return existing_endpoint(settings.endpoint_url, settings.endpoint_grpc_url, token_file)
-    return serve_watched(
-        LocalTriton(settings.work_folder, Ports.from_first(settings.endpoint_port)), repository.uri, ()
+    if settings.endpoint == "kubernetes":
+        return _on_cluster(settings, repository.uri, ports or PORTS).apply(settings.endpoint_seconds, say)
+    return serve_watched(LocalTriton(settings.work_folder, ports), repository.uri, ())
+
+
+def _on_cluster(settings: Settings, repository: str, ports: Ports) -> ClusterTriton:
+    image, command = settings.triton_image, settings.triton_command
+    return ClusterTriton(
+        settings.namespace,
+        EndpointPlan(repository, image, command, ports, settings.endpoint_replicas, settings.endpoint_gpus),
+        Reached(settings.endpoint_token_file, settings.endpoint_url, settings.endpoint_grpc_url),
+        settings.endpoint_workload,
+        settings.endpoint_canary_percent,
     )
