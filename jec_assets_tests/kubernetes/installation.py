@@ -1,0 +1,189 @@
+"""Dagster on a test cluster, by what deployments/kubernetes/base holds: servers, accounts, settings.
+
+What differs, because the test cluster runs Pods as processes of this machine: they find the API server and their
+account's token by a kubeconfig instead of a mounted file, have a work folder of their own instead of a volume, and
+addresses of this machine instead of names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from kubernetes import client
+from kubernetes.utils import create_from_dict
+
+from jec_assets_tests.deployments.rendered import BASE, Manifest, accounts_and_rights, of_kind, rendered
+from jec_assets_tests.kubernetes.conftest import Cluster
+from jec_assets_tests.postgres import DATABASE, PASSWORD, USER
+from jec_assets_tests.processes import free_port, wait_for_port
+from jec_assets_tests.s3 import KEY, SECRET
+
+BUCKET = "jec"
+EXEC_API = "client.authentication.k8s.io/v1"
+PATIENCE = 240  # seconds that a busy machine may take to start or end something
+
+
+@dataclass(frozen=True)
+class Services:
+    """What an installation stands on: addresses of S3 and PostgreSQL."""
+
+    s3: str
+    postgres_port: int
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running one. environment: of whoever operates it from here, with the rights of the daemon."""
+
+    cluster: Cluster
+    namespace: str
+    folder: Path
+    environment: dict[str, str]
+
+    def launch(self, job: str, **tags: str) -> str:
+        """Put a run of a job into the queue; its id."""
+        run_id = str(uuid.uuid4())
+        self._dagster("job", "launch", "-j", job, "--run-id", run_id, "--tags", json.dumps(tags))
+        return run_id
+
+    def backfill(self, job: str, *partitions: str) -> None:
+        """Put a run for each partition into the queue."""
+        self._dagster("job", "backfill", "-j", job, "--partitions", ",".join(partitions), "--noprompt")
+
+    def _dagster(self, *arguments: str) -> None:
+        command = [_program("dagster"), *arguments, "-w", str(self.folder / "workspace.yaml")]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-5000:]
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+@contextmanager
+def installed(
+    cluster: Cluster, namespace: str, folder: Path, services: Services, settings: dict[str, str]
+) -> Iterator[Installation]:
+    """An installation while the block lasts. settings: what they are to be instead of the base's."""
+    for manifest in accounts_and_rights(namespace):
+        create_from_dict(cluster.api, manifest)
+    _write_tokens(cluster, namespace, folder)
+    (folder / "pods").mkdir()
+    port = free_port()
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(_instance(folder, services)))
+    location = {"host": "127.0.0.1", "port": port, "location_name": "jec_assets"}
+    (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
+    config_map = _config_map(namespace, folder, services) | settings
+    _apply_environment(cluster, namespace, config_map)
+    secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "DAGSTER_PG_PASSWORD": PASSWORD}
+    environment = os.environ | config_map | secrets | {"DAGSTER_HOME": str(folder), "TEST_ACCOUNT": "jec-dagster"}
+    installation = Installation(cluster, namespace, folder, environment)
+    apps = client.AppsV1Api(cluster.api)
+    try:
+        apps.create_namespaced_deployment(namespace, _deployment("jec-code", folder, port))
+        wait_for_port(port, PATIENCE)
+        apps.create_namespaced_deployment(namespace, _deployment("jec-daemon", folder, port))
+        yield installation
+    finally:
+        _remove_pods(cluster, namespace)
+
+
+def _deployment(name: str, folder: Path, port: int) -> Manifest:
+    """The base's, as a Pod of the test cluster can run it."""
+    text = json.dumps(of_kind(rendered(BASE), "Deployment")[name]).replace("/opt/dagster/dagster_home", str(folder))
+    manifest: Manifest = json.loads(text.replace('"4000"', f'"{port}"').replace('"0.0.0.0"', '"127.0.0.1"'))
+    del manifest["metadata"]["namespace"]
+    manifest["spec"]["strategy"] = {"type": "Recreate"}
+    [container] = manifest["spec"]["template"]["spec"]["containers"]
+    container["env"] += [{"name": "DAGSTER_HOME", "value": str(folder)}, *_own(camel=True)]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        container.pop(probe, None)  # of gRPC: newer than the test cluster's API
+    return manifest
+
+
+def _remove_pods(cluster: Cluster, namespace: str) -> None:
+    """End everything, Dagster's servers first, and wait for it: a namespace lets its Pods go later than a test ends."""
+    core, batch, apps = client.CoreV1Api(cluster.api), client.BatchV1Api(cluster.api), client.AppsV1Api(cluster.api)
+    apps.delete_collection_namespaced_deployment(namespace)
+    batch.delete_collection_namespaced_job(namespace, propagation_policy="Background")
+    core.delete_collection_namespaced_pod(namespace, grace_period_seconds=2)
+    wait_until(lambda: not core.list_namespaced_pod(namespace).items, PATIENCE, f"Pods of {namespace} don't end")
+
+
+def _instance(folder: Path, services: Services) -> Manifest:
+    """The base's dagster.yaml with this machine's differences, and less patience."""
+    instance: Manifest = yaml.safe_load((BASE / "dagster.yaml").read_text())
+    instance["storage"]["postgres"]["postgres_db"]["port"] = services.postgres_port
+    launcher = instance["run_launcher"]["config"]
+    launcher |= {"load_incluster_config": False, "dagster_home": str(folder)}
+    container = launcher["run_k8s_config"]["container_config"]
+    container |= {"env": _own(camel=False), "working_dir": str(folder / "pods")}
+    instance["run_monitoring"] |= {"poll_interval_seconds": 5, "free_slots_after_run_end_seconds": 5}
+    return instance
+
+
+def _own(camel: bool) -> list[Manifest]:
+    """What is each Pod's own: a work folder, below its working folder, and a token."""
+    source, field, path = ("valueFrom", "fieldRef", "fieldPath") if camel else ("value_from", "field_ref", "field_path")
+    own = {"JEC_WORK_FOLDER": "metadata.name", "TEST_ACCOUNT": "spec.serviceAccountName"}
+    return [{"name": name, source: {field: {path: of}}} for name, of in own.items()]
+
+
+def _config_map(namespace: str, folder: Path, services: Services) -> dict[str, str]:
+    """The base's settings, and what an overlay would add."""
+    lines = [line for line in (BASE / "settings.env").read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines) | {
+        "JEC_NAMESPACE": namespace,
+        "AWS_ENDPOINT_URL": services.s3,
+        "DAGSTER_LOGS_BUCKET": BUCKET,
+        "DAGSTER_PG_HOST": "127.0.0.1",
+        "DAGSTER_PG_USERNAME": USER,
+        "DAGSTER_PG_DB": DATABASE,
+        "KUBECONFIG": str(folder / "kubeconfig"),
+    }
+
+
+def _apply_environment(cluster: Cluster, namespace: str, config_map: dict[str, str]) -> None:
+    core = client.CoreV1Api(cluster.api)
+    settings = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="jec-settings"), data=config_map)
+    core.create_namespaced_config_map(namespace, settings)
+    secrets = {
+        "jec-s3": {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
+        "jec-postgres": {"postgresql-password": PASSWORD},
+    }
+    for name, data in secrets.items():
+        secret = client.V1Secret(metadata=client.V1ObjectMeta(name=name), string_data=data)
+        core.create_namespaced_secret(namespace, secret)
+
+
+def _write_tokens(cluster: Cluster, namespace: str, folder: Path) -> None:
+    """A kubeconfig that is each account's own: the token is that of TEST_ACCOUNT."""
+    core = client.CoreV1Api(cluster.api)
+    for account in ("jec-dagster", "jec-run", "jec-code"):
+        asked = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+        token = core.create_namespaced_service_account_token(account, namespace, asked).status.token
+        credential = {"apiVersion": EXEC_API, "kind": "ExecCredential", "status": {"token": token}}
+        (folder / f"{account}.json").write_text(json.dumps(credential))
+    configuration = yaml.safe_load(cluster.kubeconfig.read_text())
+    command = {"apiVersion": EXEC_API, "command": "sh", "args": ["-c", f'cat "{folder}/$TEST_ACCOUNT.json"']}
+    configuration["users"] = [{"name": "admin", "user": {"exec": command | {"interactiveMode": "Never"}}}]
+    (folder / "kubeconfig").write_text(yaml.safe_dump(configuration))
+
+
+def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until something holds; TimeoutError, with what was waited for, after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds} s: {what}")
+        time.sleep(0.5)
