@@ -1,10 +1,14 @@
-"""Commands about training: `jec train`.
+"""Commands about training: `jec train`, and `jec train-node` for machines of a cluster.
 
-Belongs here: carrying out single trials. Does not belong here: the whole search, which is a job of Dagster's.
+Belongs here: carrying out single trials, and parts of them. Does not belong here: the whole search, which is a job of
+Dagster's.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -43,3 +47,33 @@ def train(
     found = f"validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}"
     console.print(f"{label}: {found}", highlight=False)
     print(study.storage.uri(record.key))  # noqa: T201 - for scripts
+
+
+@app.command(hidden=True)
+def train_node(
+    files: Annotated[str, typer.Argument(help="The key below which the training's files are in storage.")],
+    name: Annotated[str, typer.Option(help="Of the training.")],
+    nodes: Annotated[int, typer.Option(min=1, help="How many machines train.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes on each machine.")],
+    host: Annotated[str, typer.Option(help="The first machine, as the others know it.")],
+    port: Annotated[int, typer.Option(help="A port of the first machine.")],
+    index_in: Annotated[str, typer.Option(help="The variable that says which machine this is, from 0.")],
+) -> None:
+    """Take part in a training on several machines: what each pod of JEC_NODES runs."""
+    from jec_assets.training.nodes.files import TrainingFiles
+    from jec_assets.training.nodes.meeting import Meeting
+    from jec_assets.training.nodes.node import FAULTS, train_on_node
+
+    # The first process of a container ignores what it has no handler for.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    settings = settings_now()
+    meeting = Meeting(name, nodes, workers, host, port, int(os.environ[index_in]))
+    try:
+        train_on_node(
+            TrainingFiles(storage_of(settings), files),
+            meeting,
+            settings.work_folder,
+            lambda text: print(text, flush=True),  # noqa: T201 - the pod's log
+        )
+    except FAULTS as fault:
+        fail(f"{type(fault).__name__}: {fault}")

@@ -25,6 +25,8 @@ DECIDES_NOTHING = tuple(
         "training": (
             *("audience", "checkpoint", "divergence", "faults", "job", "launch", "progress", "scalars"),
             *("tensor_tree", "worker"),
+            *(f"nodes/{name}" for name in ("__init__", "ending", "files", "follow", "indexed_job", "kubeflow")),
+            *(f"nodes/{name}" for name in ("meeting", "node", "pods", "start")),
         ),
     }.items()
     for module in modules

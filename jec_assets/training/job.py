@@ -81,15 +81,20 @@ class TrainingJob:
     @classmethod
     def read(cls, file: Path) -> TrainingJob:
         """The inverse of `publish`; UnreadableJobError for any other file."""
+        return cls.from_bytes(file.read_bytes(), str(file))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> TrainingJob:
+        """The job that was published as these bytes; UnreadableJobError, with the name, for any others."""
         try:
-            values = json.loads(file.read_bytes())
+            values = json.loads(data)
             return cls(
                 NetworkDescription.from_json(json.dumps(values["network"])),
                 _config_from_json(values["config"]),
                 *(Path(values[name]) for name in ("training", "validation", "folder")),
             )
         except (LookupError, TypeError, ValueError) as error:
-            raise UnreadableJobError(f"{file} is no training job: {error!r}") from error
+            raise UnreadableJobError(f"{name} is no training job: {error!r}") from error
 
     def write_progress(self, progress: Progress) -> None:
         """Say how far the training is, in place of what was said before."""
@@ -107,9 +112,7 @@ class TrainingJob:
     def read_result(self) -> TrainingResult | None:
         """The result of a finished training, else None."""
         values = _read(self.folder / RESULT_FILE)
-        if values is None:
-            return None
-        return TrainingResult(**(values | {"history": tuple(EpochFigures(**epoch) for epoch in values["history"])}))
+        return None if values is None else result_from_json(values)
 
     def write_failure(self, failure: Failure) -> None:
         """Say why this process ends, unless another one was quicker: what follows is its consequence."""
@@ -126,6 +129,11 @@ class TrainingJob:
         """What ended the first worker that failed; None where none said so."""
         values = _read(self.folder / FAILURE_FILE)
         return None if values is None else Failure(**values)
+
+
+def result_from_json(values: dict[str, Any]) -> TrainingResult:
+    """The result whose fields, as plain values, are these."""
+    return TrainingResult(**(values | {"history": tuple(EpochFigures(**epoch) for epoch in values["history"])}))
 
 
 def _write(file: Path, values: dict[str, Any]) -> None:

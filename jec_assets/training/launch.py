@@ -1,8 +1,7 @@
 """Training a network with several processes of this machine, started by torchrun.
 
 Belongs here: starting them, hearing how far they are, ending every one of them, and saying what went wrong. Does not
-belong here: what they do (`worker.py`), nor several machines, where torchrun is started on each (see there). Imports no
-torch.
+belong here: what they do (`worker.py`), nor how several machines come together (`nodes/`). Imports no torch.
 
 The processes end with this one, whatever ends it: each has a pipe from here as its standard input, and ends when that
 does.
@@ -26,7 +25,7 @@ from jec_assets.training import faults
 from jec_assets.training.config import TrainingConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jec_assets.training.job import Failure, TrainingJob
     from jec_assets.training.progress import Progress, Reporter
@@ -63,14 +62,50 @@ def train_in_processes(job: TrainingJob, workers: int, reporter: Reporter) -> Tr
     Raises what `jec_assets.training.loop.train` does, CacheError where there are no caches of jets, WorkerKilledError
     where a worker was ended from outside, WorkerFailedError for any other exception of a worker.
     """
-    if workers < 1:
-        raise TrainingConfigError(f"a training needs at least one worker, not {workers}")
-    with _torchrun(job, workers) as torchrun:
-        _follow(torchrun, job, reporter)
-    result = job.read_result()
+    meeting = ["--standalone", f"--local-addr={LOOPBACK}", f"--nproc-per-node={workers}"]
+    result = run_torchrun(job, meeting, environment(workers, LOOPBACK), reporter)
     if result is None:
         raise _error(job)
     return result
+
+
+def run_torchrun(
+    job: TrainingJob, meeting: list[str], variables: Mapping[str, str], reporter: Reporter
+) -> TrainingResult | None:
+    """Carry out a job by the workers that torchrun starts here; the result, where the first process is among them.
+
+    meeting: torchrun's options: how many workers there are, and where they meet those of other machines
+    Everything else is as in `train_in_processes`.
+    """
+    with _torchrun(job, meeting, variables) as torchrun:
+        _follow(torchrun, job, reporter)
+    if torchrun.returncode != 0:
+        raise _error(job)
+    return job.read_result()
+
+
+def environment(workers: int, address: str) -> dict[str, str]:
+    """Variables of so many workers that speak with the others from this address: this process's own, with two more.
+
+    The cores that it may use are shared out, unless somebody said how many threads to use (OMP_NUM_THREADS). gloo and
+    NCCL use the interface that has the address, unless somebody named another one for those of several machines.
+    """
+    if workers < 1:
+        raise TrainingConfigError(f"a training needs at least one worker, not {workers}")
+    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    interfaces = dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _interface(address))
+    if address == LOOPBACK:
+        return {"OMP_NUM_THREADS": threads} | os.environ | interfaces
+    return {"OMP_NUM_THREADS": threads} | interfaces | os.environ
+
+
+def error_of(failure: Failure) -> Exception:
+    """What a worker raised, as this process would have."""
+    classes: dict[str, type[Exception]] = {known.__name__: known for known in KNOWN}
+    known = classes.get(failure.error)
+    if known is not None:
+        return known(failure.message)
+    return WorkerFailedError(f"{failure.error}: {failure.message}\n{failure.traceback}")
 
 
 def _follow(torchrun: subprocess.Popen[bytes], job: TrainingJob, reporter: Reporter) -> None:
@@ -88,14 +123,13 @@ def _follow(torchrun: subprocess.Popen[bytes], job: TrainingJob, reporter: Repor
 
 
 @contextmanager
-def _torchrun(job: TrainingJob, workers: int) -> Iterator[subprocess.Popen[bytes]]:
+def _torchrun(job: TrainingJob, meeting: list[str], variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Torchrun and its workers while the block runs."""
     work = ["-m", "jec_assets.training.worker", "--lifeline", str(job.publish().absolute())]
-    meeting = ["--standalone", f"--local-addr={LOOPBACK}", f"--nproc-per-node={workers}"]
     command = [sys.executable, "-m", "torch.distributed.run", *meeting, *work]
     with job.log_file.open("wb") as log:
         torchrun = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(workers), start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=variables, start_new_session=True
         )
     try:
         yield torchrun
@@ -107,24 +141,17 @@ def _torchrun(job: TrainingJob, workers: int) -> Iterator[subprocess.Popen[bytes
         torchrun.wait()
 
 
-def _environment(workers: int) -> dict[str, str]:
-    """This process's environment; the cores it may use are shared out, unless somebody said how many threads to use."""
-    cores = len(os.sched_getaffinity(0))
-    loopback = _loopback_interface()
-    defaults = {"OMP_NUM_THREADS": str(max(1, cores // workers))}
-    return defaults | os.environ | {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
-
-
-def _loopback_interface() -> str:
-    addresses = psutil.net_if_addrs()
-    return next(name for name in addresses if any(address.address == LOOPBACK for address in addresses[name]))
+def _interface(address: str) -> str:
+    """The network interface of this machine that has the address."""
+    interfaces = psutil.net_if_addrs()
+    return next(name for name in interfaces if any(known.address == address for known in interfaces[name]))
 
 
 def _error(job: TrainingJob) -> Exception:
     """What to raise for a training without a result."""
     failure = job.read_failure()
     if failure is not None:
-        return _known(failure) or WorkerFailedError(f"{failure.error}: {failure.message}\n{failure.traceback}")
+        return error_of(failure)
     printed = job.log_file.read_text(errors="replace")
     # Once a worker is gone, torchrun itself ends the others by SIGTERM.
     signals = sorted(SIGNALED.findall(printed), key=lambda found: bool(found[0] == "SIGTERM"))
@@ -136,9 +163,3 @@ def _error(job: TrainingJob) -> Exception:
         )
     last = "\n".join(printed.splitlines()[-LAST_LINES:])
     return WorkerKilledError(f"the workers ended without a result; the last that they printed:\n{last}")
-
-
-def _known(failure: Failure) -> Exception | None:
-    classes: dict[str, type[Exception]] = {known.__name__: known for known in KNOWN}
-    known = classes.get(failure.error)
-    return None if known is None else known(failure.message)
