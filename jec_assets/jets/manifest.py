@@ -98,9 +98,11 @@ def update_manifest(
     """Filter the files that need it, drop those that left the source, publish index and manifest.
 
     `report` is called with each file that was read and the number still to come. Raises SourceUnavailableError where a
-    server failed, so that no training ever misses jets for a reason that passes, NoJetsError where nothing is left, and
-    whatever storage raises; then the previous manifest stays as it was, and what was read is not read again.
+    server failed, so that no training ever misses jets for a reason that passes, NoJetsError where nothing is left,
+    ConflictError where another run published a manifest meanwhile, and whatever storage raises; then the previous
+    manifest stays as it was, and what was read is not read again.
     """
+    held = storage.read_held(POINTER)
     done = {file.url: _stored_row(storage, file, recipe) for file in files}
     todo = [file for file in files if done[file.url] is None]
     running = {executor.submit(filter_file, storage, file, recipe): file for file in todo}
@@ -119,7 +121,9 @@ def update_manifest(
     _require_every_server(done.values())
     read_now = {file.url for file in todo}
     rows = [filtered for filtered in done.values() if filtered is not None]
-    return _publish(storage, rows, read_now, recipe)
+    manifest = _manifest(storage, rows, read_now, recipe)
+    storage.replace_json(POINTER, asdict(manifest), held)
+    return manifest
 
 
 def _require_every_server(files: Iterable[FilteredFile | None]) -> None:
@@ -147,7 +151,7 @@ def _file_from_json(record: dict[str, Any]) -> FilteredFile:
     return FilteredFile(**{**record, "cutflow": Cutflow(**record["cutflow"])})
 
 
-def _publish(storage: Storage, files: list[FilteredFile], read_now: set[str], recipe: Recipe) -> Manifest:
+def _manifest(storage: Storage, files: list[FilteredFile], read_now: set[str], recipe: Recipe) -> Manifest:
     files = sorted(files, key=lambda file: (file.digest or "", file.url))
     if not any(file.cutflow.kept for file in files):
         faults = "\n".join(_why_empty(file) for file in files)
@@ -157,9 +161,7 @@ def _publish(storage: Storage, files: list[FilteredFile], read_now: set[str], re
     digests = file_digests(files)
     rows = [ManifestRow(file, count, file.url in read_now) for file, count in zip(files, duplicates, strict=True)]
     rows.sort(key=lambda row: row.file.url)
-    manifest = Manifest(tuple(rows), digests, artifact.key, recipe.feature_set, digest_of(digests))
-    storage.publish_json(POINTER, asdict(manifest))
-    return manifest
+    return Manifest(tuple(rows), digests, artifact.key, recipe.feature_set, digest_of(digests))
 
 
 def _why_empty(file: FilteredFile) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jec_assets.serving.config import Pointer
 from jec_assets.serving.layout import MODEL, candidate_name, config_key, version_key
+from jec_assets.storage import Held
 
 if TYPE_CHECKING:
     from jec_assets.serving.config import InstanceSettings
@@ -30,7 +31,7 @@ def lay_out_candidate(
     remove_candidate(repository, model.family)
     repository.storage.publish_bytes(version_key(name, model.version, MODEL), repository.onnx(model))
     digests = {f"{model.version}/{MODEL}": model.onnx_digest}
-    repository.lay_out(name, model, Pointer(model.version, digests=digests), settings)
+    repository.lay_out(name, model, Pointer(model.version, digests=digests), settings, Held())
     return name
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jec_assets.serving.record import ModelCard
+    from jec_assets.storage import Held
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,7 +65,10 @@ class Retention:
 
 @dataclass(frozen=True)
 class ModelRepository(VersionStore):
-    """The repository under a storage root. One writer at a time, any number of readers."""
+    """The repository under a storage root, for any number of readers.
+
+    Of several that publish, promote or roll back a family at once, one gets through; the others get a ConflictError.
+    """
 
     retention: Retention = Retention()
 
@@ -79,13 +83,14 @@ class ModelRepository(VersionStore):
 
     def pointer(self, family: str) -> Pointer | None:
         """What is served, None if the family was never published; BrokenRepositoryError if that can't be read."""
-        key = config_key(family)
-        if not self.storage.exists(key):
-            return None
+        return self._pointer_in(self.storage.read_held(config_key(family)), family)
+
+    def _pointer_in(self, held: Held, family: str) -> Pointer | None:
         try:
-            return pointer_of(self.storage.read_bytes(key))
+            return None if held.data is None else pointer_of(held.data)
         except ModelConfigError as error:
-            raise BrokenRepositoryError(f"{self.storage.uri(key)}: {error}; remove it and publish again") from error
+            where = self.storage.uri(config_key(family))
+            raise BrokenRepositoryError(f"{where}: {error}; remove it and publish again") from error
 
     def current(self, family: str) -> PublishedModel | None:
         """The version that is served, None if the family was never published; BrokenRepositoryError if it's damaged."""
@@ -152,12 +157,13 @@ class ModelRepository(VersionStore):
 
         The version that is withdrawn stays stored, and nobody gets it by its number until it is promoted again.
         """
-        pointer = self.pointer(family)
+        held = self.storage.read_held(config_key(family))
+        pointer = self._pointer_in(held, family)
         history = [] if pointer is None else [each for each in pointer.history if each in self.versions(family)]
         if not history:
             raise NothingBeforeError(f"nothing was served as {family} before that is still stored: promote a version")
         model = self.model(family, history[-1])
-        self._point(model, tuple(history[:-1]), None)
+        self._point(model, tuple(history[:-1]), None, held)
         return model
 
     def remove(self, family: str, version: int) -> None:
@@ -184,8 +190,7 @@ class ModelRepository(VersionStore):
 
     def configuration(self, name: str) -> bytes | None:
         """The configuration as it stands, to restore it; None where there is none."""
-        key = config_key(name)
-        return self.storage.read_bytes(key) if self.storage.exists(key) else None
+        return self.storage.read_held(config_key(name)).data
 
     def restore(self, name: str, configuration: bytes | None) -> None:
         """Put a configuration back: what it names is served again."""
@@ -194,11 +199,14 @@ class ModelRepository(VersionStore):
         else:
             self.storage.publish_bytes(config_key(name), configuration)
 
-    def lay_out(self, name: str, model: PublishedModel, pointer: Pointer, settings: InstanceSettings | None) -> None:
+    def lay_out(
+        self, name: str, model: PublishedModel, pointer: Pointer, settings: InstanceSettings | None, held: Held
+    ) -> None:
         """Write all that Triton wants beside the versions, its configuration last.
 
         name: a family or a candidate. settings: None for those of what is served. digests of the pointer are those of
-        the versions. What is there already is not written again: Triton reloads a model whose files are newer.
+        the versions. held: the configuration that this one follows; ConflictError where it is another one by now.
+        What is there already is not written again: Triton reloads a model whose files are newer.
         """
         attached = attached_files(model.card.widths.outputs)
         for path, content in attached.items():
@@ -211,7 +219,8 @@ class ModelRepository(VersionStore):
             config = config_pbtxt(*pointing, settings or InstanceSettings(), record)
         else:
             config = repointed(served, *pointing, record)
-        self._write_changed(config_key(name), config)
+        if held.data != config:
+            self.storage.replace_bytes(config_key(name), config, held)
 
     def _write_changed(self, key: str, content: bytes) -> None:
         if not (self.storage.exists(key) and self.storage.read_bytes(key) == content):
@@ -219,23 +228,26 @@ class ModelRepository(VersionStore):
 
     def _serve(self, model: PublishedModel, settings: InstanceSettings | None) -> None:
         """Point to a version and remember the one before."""
+        held = self.storage.read_held(config_key(model.family))
         try:
-            pointer = self.pointer(model.family)
+            pointer = self._pointer_in(held, model.family)
         except BrokenRepositoryError as error:
             _LOGGER.warning("what was served before is not known: %s", error)
             pointer, settings = None, settings or InstanceSettings()
         stored = self.versions(model.family)
         earlier = () if pointer is None else (*pointer.history, pointer.version)
         latest_first = dict.fromkeys(each for each in reversed(earlier) if each != model.version and each in stored)
-        self._point(model, tuple(reversed(latest_first)), settings)
+        self._point(model, tuple(reversed(latest_first)), settings, held)
 
-    def _point(self, model: PublishedModel, history: tuple[int, ...], settings: InstanceSettings | None) -> None:
+    def _point(
+        self, model: PublishedModel, history: tuple[int, ...], settings: InstanceSettings | None, held: Held
+    ) -> None:
         digests = self.digests(model)
         kept = self._kept(model, history)
         for each in kept:
             digests |= self.digests(each)
         pointer = Pointer(model.version, tuple(sorted(each.version for each in kept)), history, digests)
-        self.lay_out(model.family, model, pointer, settings)
+        self.lay_out(model.family, model, pointer, settings, held)
 
     def _kept(self, model: PublishedModel, history: tuple[int, ...]) -> list[PublishedModel]:
         """The versions that stay served beside this one: lower ones that take and give the same, latest served first.

@@ -8,12 +8,13 @@ make room for later ones.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from jec_assets.serving.layout import check_name, tags_key
 
 if TYPE_CHECKING:
-    from jec_assets.storage import Storage
+    from jec_assets.storage import Held, Storage
 
 
 class UnknownTagError(LookupError):
@@ -22,22 +23,25 @@ class UnknownTagError(LookupError):
 
 def tags_of(storage: Storage, family: str) -> dict[str, int]:
     """The family's tags and the versions that they name."""
-    key = tags_key(family)
-    if not storage.exists(key):
-        return {}
-    return {str(tag): int(version) for tag, version in storage.read_json(key).items()}
+    return _tags_in(storage.read_held(tags_key(family)))
 
 
 def set_tag(storage: Storage, family: str, tag: str, version: int) -> None:
     """Give a tag to a version, which is there; ModelNameError for what can't be a tag."""
-    tags = {**tags_of(storage, family), check_name(tag, "tag"): version}
-    storage.publish_json(tags_key(family), tags)
+    held = storage.read_held(tags_key(family))
+    storage.replace_json(tags_key(family), {**_tags_in(held), check_name(tag, "tag"): version}, held)
 
 
 def remove_tag(storage: Storage, family: str, tag: str) -> None:
     """Take a tag away; UnknownTagError where there is none."""
-    tags = tags_of(storage, family)
+    held = storage.read_held(tags_key(family))
+    tags = _tags_in(held)
     if tag not in tags:
         raise UnknownTagError(f"no version of {family} is tagged {tag!r}: there are {', '.join(tags) or 'no tags'}")
     del tags[tag]
-    storage.publish_json(tags_key(family), tags)
+    storage.replace_json(tags_key(family), tags, held)
+
+
+def _tags_in(held: Held) -> dict[str, int]:
+    named = {} if held.data is None else json.loads(held.data)
+    return {str(tag): int(version) for tag, version in named.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jec_assets.serving.layout import MODEL, README, RECORD, ROOT, TOMBSTONE, check_name, version_key
 from jec_assets.serving.model_card import readme
 from jec_assets.serving.record import PublishedModel
-from jec_assets.storage import digest_bytes
+from jec_assets.storage import ArtifactMissingError, Held, digest_bytes
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -32,7 +32,7 @@ class BrokenRepositoryError(RuntimeError):
 
 @dataclass(frozen=True)
 class VersionStore:
-    """The versions under a storage root. One writer at a time, any number of readers."""
+    """The versions under a storage root, for any number of readers. A number goes to one of several writers."""
 
     storage: Storage
 
@@ -55,7 +55,7 @@ class VersionStore:
             raise BrokenRepositoryError(f"{self.storage.uri(key)} is missing: publish the family again")
         try:
             return PublishedModel.from_dict(self.storage.read_json(record))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (ArtifactMissingError, ValueError, KeyError, TypeError) as error:
             raise BrokenRepositoryError(
                 f"{self.storage.uri(record)} is no model record ({error!r}): remove this version"
             ) from error
@@ -102,9 +102,10 @@ class VersionStore:
         taken = (number for number, files in folders.items() if _is_whole(files) or TOMBSTONE in files)
         version = max(taken, default=0) + 1
         published = PublishedModel(card, version, digest_bytes(onnx), datetime.now(UTC).isoformat(timespec="seconds"))
-        self.storage.publish_json(version_key(card.family, version, RECORD), published.to_dict())
+        record = version_key(card.family, version, RECORD)
+        self.storage.replace_json(record, published.to_dict(), self.storage.read_held(record))
         self.storage.publish_bytes(version_key(card.family, version, README), readme(published).encode())
-        self.storage.publish_bytes(version_key(card.family, version, MODEL), onnx)
+        self.storage.replace_bytes(version_key(card.family, version, MODEL), onnx, Held())  # there is none
         return published
 
     def remove(self, family: str, version: int) -> None:

@@ -248,7 +248,7 @@ class Storage:
             yield
 
     def _replace_remote(self, key: str, data: bytes, held: Held) -> bool:
-        condition = {"IfNoneMatch": "*"} if held.mark is None else {"IfMatch": held.mark}
+        condition = {"mode": "create"} if held.mark is None else {"IfMatch": held.mark}
         try:
             self.base.fs.pipe_file((self.base / key).path, data, **condition)
         except s3_faults() as fault:

@@ -20,7 +20,7 @@ from jec_assets.serving.repository import (
 )
 from jec_assets.serving.tags import set_tag, tags_of
 from jec_assets.serving.version_store import BrokenRepositoryError
-from jec_assets.storage import Artifact, Storage, digest_bytes
+from jec_assets.storage import Artifact, Held, Storage, digest_bytes
 from jec_assets_tests.serving.conftest import card_of
 
 SETTINGS = InstanceSettings()
@@ -40,6 +40,12 @@ class DyingStorage(Storage):
             raise Killed
         object.__setattr__(self, "writes_left", self.writes_left - 1)
         return super().publish_bytes(key, data)
+
+    def replace_bytes(self, key: str, data: bytes, held: Held) -> Artifact:
+        if self.writes_left == 0:
+            raise Killed
+        object.__setattr__(self, "writes_left", self.writes_left - 1)
+        return super().replace_bytes(key, data, held)
 
     def remove(self, key: str) -> None:
         if self.writes_left == 0:
