@@ -24,9 +24,13 @@ def become_triton(work_folder: Path, host: str, options: Sequence[str]) -> NoRet
     options: Triton's own. One server at a time in a work folder. TritonMissingError where there is none.
     """
     installation = find_triton()
-    folder = work_folder.absolute() / "triton_in_foreground"
-    shared_memory = f"jec_triton_{digest_bytes(str(folder).encode())[:12]}_"
+    backends, shared_memory = work_folder.absolute() / "triton_in_foreground", shared_memory_of(work_folder)
     remove_shared_memory(shared_memory)  # of a server that was killed
-    assemble_backends(installation, folder)
-    command = prepared(installation.server, folder, [*own_options(folder, shared_memory, host), *options])
+    assemble_backends(installation, backends)
+    command = prepared(installation.server, backends, [*own_options(backends, shared_memory, host), *options])
     os.execve(command[0], command, installation.environment)  # noqa: S606 - the shell replaces itself by Triton
+
+
+def shared_memory_of(work_folder: Path) -> str:
+    """Prefix of the names of what a server of this work folder leaves in shared memory if it is killed."""
+    return f"jec_triton_{digest_bytes(f'{work_folder.absolute()} in foreground'.encode())[:12]}_"

@@ -64,8 +64,8 @@ class ClusterTriton:
             )
         if reached.http:
             self._require_one_server()
-            addresses = (each.rpartition("://")[2].rstrip("/") for each in (reached.http, reached.grpc))
-            return Endpoint("kubernetes", *addresses, token_file=reached.token_file)
+            http, grpc = (each.rpartition("://")[2].rstrip("/") for each in (reached.http, reached.grpc))
+            return Endpoint("kubernetes", http, grpc, token_file=reached.token_file)
         http, grpc, metrics = (f"{host}:{port}" for port in (ports.http, ports.grpc, ports.metrics))
         replicas = f"{REPLICAS_NAME}.{self.namespace}.svc"
         return Endpoint("kubernetes", http, grpc, metrics, token_file=reached.token_file, replicas=replicas)
