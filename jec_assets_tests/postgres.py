@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jec_assets_tests.processes import ended, free_port, wait_for_port
+from jec_assets_tests.processes import free_port, wait_for_port
 
 USER, PASSWORD, DATABASE = "dagster", "not a secret", "dagster"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -39,9 +40,9 @@ class Postgres:
         wait_for_port(self.port, 60)
 
     def end(self) -> None:
-        """End it, and every process that it started."""
-        with ended(self._process):
-            pass
+        """End it; it ends every process that it started."""
+        self._process.send_signal(signal.SIGINT)  # at once, whoever is connected
+        self._process.wait(timeout=60)
 
     def make_database(self, name: str) -> str:
         """Make an empty database; its URL."""

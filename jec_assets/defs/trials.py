@@ -4,6 +4,8 @@ Belongs here: running partitions and mirroring their records. Does not belong he
 (`jec_assets.search`).
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from jec_assets.defs.jets import train_jets, validation_jets
@@ -18,6 +20,7 @@ from jec_assets.search.provenance import code_version, present_inputs
 from jec_assets.search.record import FinishedTrial, TrialRecord, read_records
 from jec_assets.search.sampler import TrialPlan, trial_key
 from jec_assets.search.setup import plan_of, slots_of, study_of
+from jec_assets.search.study_database import StudyDatabaseError, mirror
 from jec_assets.settings import Settings
 from jec_assets.storage import digest_of
 from jec_assets.training.progress import Progress
@@ -67,6 +70,7 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition, clus
         for record in run_trials(study_of(settings, storage), plans, slots_of(settings), report):
             context.log.info(f"{_label(by_number[record.number])}: {_outcome(record)}")
             _mirror(context, record)
+            _show_in_database(context, settings, [record])
             versions[record.number] = _version(record)
         return dg.MaterializeResult(data_version=dg.DataVersion(digest_of(sorted(versions.items()))))
 
@@ -85,6 +89,16 @@ def _mirror(context: dg.AssetExecutionContext, record: TrialRecord) -> None:
         event = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags)
         context.log_event(event)
     context.add_asset_metadata(metadata, partition_key=key)
+
+
+def _show_in_database(context: dg.AssetExecutionContext, settings: Settings, records: Sequence[TrialRecord]) -> None:
+    """Add records to JEC_STUDY_DATABASE, if there is one; that it cannot be reached is no reason to fail a trial."""
+    if settings.study_database is None:
+        return
+    try:
+        mirror(settings.study_database, records)
+    except StudyDatabaseError as fault:
+        context.log.warning(f"not shown in the study database, the next best_model adds what is missing: {fault}")
 
 
 def _version(record: TrialRecord) -> str:
@@ -135,8 +149,12 @@ def _best_model(family: Family, trial_model: dg.AssetsDefinition) -> dg.AssetsDe
         op_tags=SMALL,
         description=f"The {family.title} of lowest validation loss among the trials made of the current jets and code.",
     )
-    def best_model(storage: StorageParam) -> dg.MaterializeResult:
-        choice = choose_best(read_records(storage, family.name), present_inputs(storage))
+    def best_model(
+        context: dg.AssetExecutionContext, settings: SettingsParam, storage: StorageParam
+    ) -> dg.MaterializeResult:
+        records = read_records(storage, family.name)
+        _show_in_database(context, settings, records)
+        choice = choose_best(records, present_inputs(storage))
         best = publish_best(storage, choice)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(best.weights_digest), metadata=_best_metadata(best, choice)

@@ -10,17 +10,20 @@ depends on its own number alone, so trials may run in any order, on any machine,
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from jec_assets.models.families import family_named
 from jec_assets.search.spaces import OneOf, Uniform, space_of
 
 if TYPE_CHECKING:
-    from optuna import Trial
+    from collections.abc import Iterator, Mapping
+
+    from optuna.distributions import BaseDistribution
 
     from jec_assets.models.hyperparameters import Hyperparameters
-    from jec_assets.training.config import Optimization, OptimizerName
+    from jec_assets.training.config import Optimization
 
 OPTIMUM_TRIAL = 0
 MAX_OPTUNA_SEED = 2**32
@@ -54,37 +57,55 @@ def plan_trial(family: str, seed: int, number: int) -> TrialPlan:
     if number == OPTIMUM_TRIAL:
         optimum = family_named(family).optimum
         return TrialPlan(number, optimum, space.optimum, space.epochs_factor)
-    draw = _ask(_optuna_seed(family, seed, number))
-    network = {name: _suggest(draw, name, values) for name, values in space.network.items()}
-    optimization = replace(
-        space.optimum,
-        optimizer=cast("OptimizerName", draw.suggest_categorical("optimizer", space.optimizers)),
-        learning_rate=draw.suggest_float("learning_rate", space.learning_rate.low, space.learning_rate.high),
-    )
-    hyperparameters = family_named(family).hyperparameters.from_dict(network)
-    return TrialPlan(number, hyperparameters, optimization, space.epochs_factor)
+    return planned(family, number, _draw(family, optuna_seed(family, seed, number)))
 
 
-def _suggest(draw: Trial, name: str, values: OneOf | Uniform) -> int | float:
-    if isinstance(values, Uniform):
-        return draw.suggest_float(name, values.low, values.high)
-    value: int = draw.suggest_categorical(name, values.values)
-    return value
+def planned(family: str, number: int, drawn: Mapping[str, Any]) -> TrialPlan:
+    """The plan with values drawn from `distributions`."""
+    space = space_of(family)
+    network = {name: drawn[name] for name in space.network}
+    optimization = replace(space.optimum, optimizer=drawn["optimizer"], learning_rate=drawn["learning_rate"])
+    return TrialPlan(number, family_named(family).hyperparameters.from_dict(network), optimization, space.epochs_factor)
 
 
-def _ask(seed: int) -> Trial:
-    """A trial of a random search that nobody else shares."""
+def distributions(family: str) -> dict[str, BaseDistribution]:
+    """What is drawn for a trial of the family, by name, as Optuna has it."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    space = space_of(family)
+    ranges = {**space.network, "optimizer": OneOf(space.optimizers), "learning_rate": space.learning_rate}
+    return {
+        name: FloatDistribution(values.low, values.high)
+        if isinstance(values, Uniform)
+        else CategoricalDistribution(values.values)
+        for name, values in ranges.items()
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna without its announcement of each study."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else each study announces itself
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed)).ask()
+        yield
     finally:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _optuna_seed(family: str, seed: int, number: int) -> int:
+def _draw(family: str, seed: int) -> dict[str, Any]:
+    """What a random search that nobody else shares draws first."""
+    import optuna
+
+    with quiet():
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed))
+    drawn: dict[str, Any] = study.ask(distributions(family)).params
+    return drawn
+
+
+def optuna_seed(family: str, seed: int, number: int) -> int:
     """A seed of the trial's own: hashed, so that neighboring numbers have nothing in common."""
     digest = hashlib.sha256(f"{family}/{seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % MAX_OPTUNA_SEED

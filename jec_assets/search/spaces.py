@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class OneOf:
     """Each value with the same probability."""
 
-    values: tuple[int, ...]
+    values: tuple[int, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
