@@ -71,6 +71,17 @@ def step_tags(needs: Needs, account: str = POWERLESS, **environment: int) -> dic
     return {"dagster-k8s/config": config}
 
 
+def _with_endpoint_token(tags: dict[str, Any]) -> dict[str, Any]:
+    """The same for a step that has the endpoint load models: JEC_ENDPOINT_TOKEN_FILE lies in this folder."""
+    config, name = tags["dagster-k8s/config"], "endpoint-token"
+    mount = {"name": name, "mount_path": "/etc/jec-endpoint", "read_only": True}
+    # For the group that the Pod's volumes belong to.
+    secret = {"secret_name": "jec-endpoint", "default_mode": 0o440}
+    config["container_config"]["volume_mounts"] = [mount]
+    config["pod_spec_config"]["volumes"] = [{"name": name, "secret": secret}]
+    return tags
+
+
 # Listings, indices of splits, reports' tables and figures, the page: what importing the libraries takes, and one core.
 SMALL = step_tags(Needs(cores=0.5, memory=(0.75, 4), disk=(0.5, 10), hours=4))
 # Files are read side by side, each by a process that holds a part of one; what they write lies on the disk until it is
@@ -80,9 +91,9 @@ READING = step_tags(Needs(cores=2, memory=(2, 16), disk=(2, 50), hours=24), JEC_
 _ON_SPLITS = Needs(cores=1, memory=(2, 32), disk=(2, 50), hours=12)
 EVALUATION = step_tags(_ON_SPLITS)
 # It applies the endpoint and tests it.
-SERVING = step_tags(_ON_SPLITS, APPLIES_THE_ENDPOINT)
+SERVING = _with_endpoint_token(step_tags(_ON_SPLITS, APPLIES_THE_ENDPOINT))
 # What is timed must not wait for a core: as many as a served graph has threads, and one for the clients of a load.
-LATENCY = step_tags(Needs(cores=2, memory=(2, 8), disk=(1, 10), hours=4))
+LATENCY = _with_endpoint_token(step_tags(Needs(cores=2, memory=(2, 8), disk=(1, 10), hours=4)))
 # Arrays are memory-mapped: what they fill is page cache, which the kernel takes back. The disk holds the files of the
 # splits, their arrays, and once while these are written a copy; 14 million jets are 40 GB.
 TRIAL_MEMORY, TRIAL_DISK, TRIAL_HOURS = (2.0, 32.0), (2.0, 200.0), 48

@@ -13,6 +13,7 @@ import yaml
 from jec_assets.settings import Settings
 from jec_assets_tests.deployments.rendered import (
     BASE,
+    DEPLOYMENTS,
     OVERLAYS,
     REPOSITORY,
     SETTINGS,
@@ -24,7 +25,9 @@ from jec_assets_tests.deployments.rendered import (
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda folder: folder.name)
 # Made by hand, as docs/cluster.md says: credentials are in no file.
-SECRETS = {"jec-s3", "jec-postgres"}
+SECRETS = {"jec-s3", "jec-postgres", "jec-endpoint"}
+# Rights that only some clusters need.
+OPTIONAL = (DEPLOYMENTS / "kserve/rights", DEPLOYMENTS / "kubeflow")
 SECRETIVE = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|ACCESS_KEY", re.IGNORECASE)
 
 
@@ -44,7 +47,7 @@ def test_there_is_one_for_a_small_and_one_for_a_large_cluster() -> None:
     assert {folder.name for folder in OVERLAYS} == {"minikube", "production"}
 
 
-@pytest.mark.parametrize("folder", [BASE, *OVERLAYS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS, *OPTIONAL], ids=lambda folder: folder.name)
 def test_kubernetes_takes_every_object(folder: Path) -> None:
     manifests = rendered(folder)
     assert manifests
@@ -119,7 +122,8 @@ def test_no_credential_is_in_a_manifest(overlay: Path) -> None:
         for variable in container.get("env", []):
             assert "value" not in variable or not SECRETIVE.search(variable["name"]), f"{name}: {variable['name']}"
     for name, config in of_kind(rendered(overlay), "ConfigMap").items():
-        assert not [key for key in config["data"] if SECRETIVE.search(key)], name
+        # The name of a file with a secret is none.
+        assert not [key for key in config["data"] if SECRETIVE.search(key.removesuffix("_TOKEN_FILE"))], name
 
 
 @every_overlay
@@ -160,6 +164,16 @@ def test_rights_name_what_they_are_to(overlay: Path) -> None:
         for rule in role["rules"]:
             assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}, name
             assert not {"secrets", "pods/exec", "serviceaccounts/token"} & set(rule["resources"]), name
+
+
+@pytest.mark.parametrize("folder", OPTIONAL, ids=lambda folder: folder.name)
+def test_optional_rights_are_as_narrow_and_are_given_to_accounts_of_the_base(folder: Path) -> None:
+    manifests = rendered(folder)
+    assert {each["kind"] for each in manifests} == {"Role", "RoleBinding"}
+    for role in of_kind(manifests, "Role").values():
+        assert "*" not in str(role["rules"])
+    for binding in of_kind(manifests, "RoleBinding").values():
+        assert {each["name"] for each in binding["subjects"]} <= set(of_kind(rendered(BASE), "ServiceAccount"))
 
 
 @every_overlay

@@ -81,7 +81,15 @@ def _assert_restricted(pod: Manifest) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} == {"emptyDir"}
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= {"emptyDir", "secret"}
+
+
+def test_only_steps_that_have_the_endpoint_load_models_know_its_token() -> None:
+    volumes = {name: as_sent(job)["spec"]["template"]["spec"]["volumes"] for name, job in all_jobs(ON_GPUS)}
+    secrets = {
+        (name, each["secret"]["secretName"]) for name, all_ in volumes.items() for each in all_ if "secret" in each
+    }
+    assert secrets == {("served_endpoint", "jec-endpoint"), ("latency_benchmark", "jec-endpoint")}
 
 
 def test_only_runs_and_the_step_that_applies_the_endpoint_have_rights() -> None:
