@@ -25,7 +25,7 @@ from jec_assets.search.record import (
     publish_weights,
 )
 from jec_assets.search.sampler import trial_key
-from jec_assets.training.config import Checkpointing, Computation, TrainingConfig, output_names
+from jec_assets.training.config import Checkpointing, Computation, CurvesCopy, TrainingConfig, output_names
 from jec_assets.training.faults import TrainingDivergedError, TrainingFaultError
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class TrialInputs:
 class Study:
     """What the trials of a study share.
 
-    work_folder: of this machine; a trial's TensorBoard curves lie in `tensorboard/<family>/<number>` below it
+    work_folder: of this machine; a trial's TensorBoard curves lie in `tensorboard/<family>/<number>` below it, and
+        below a storage root on S3
     workers: processes that train one network together
     """
 
@@ -140,6 +141,7 @@ def _train_together(
 
 def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
     terms, planned = study.terms, PlannedTrial.of(plan, study.terms, study.inputs.digests)
+    curves = f"tensorboard/{plan.family}/{trial_key(plan.number)}"
     return TrainingConfig(
         optimization=plan.optimization,
         epochs=planned.epochs,
@@ -149,7 +151,8 @@ def _config(study: Study, plan: TrialPlan) -> TrainingConfig:
         weighting=terms.weighting,
         patience=terms.patience,
         computation=study.computation,
-        scalars_folder=study.work_folder / "tensorboard" / plan.family / trial_key(plan.number),
+        scalars_folder=study.work_folder / curves,
+        scalars_copy=None if study.storage.is_local else CurvesCopy(study.storage, curves),
         checkpoints=_checkpointing(study, planned),
     )
 

@@ -14,8 +14,8 @@ from jec_assets.training.scalars import open_curves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from jec_assets.training.config import TrainingConfig
     from jec_assets.training.progress import Progress, Reporter
     from jec_assets.training.result import EpochFigures
     from jec_assets.training.scalars import Curves
@@ -53,10 +53,10 @@ class Audience:
 
 
 @contextmanager
-def open_audience(reporter: Reporter, scalars_folder: Path | None, done: tuple[int, int]) -> Iterator[Audience]:
+def open_audience(reporter: Reporter, config: TrainingConfig, done: tuple[int, int]) -> Iterator[Audience]:
     """The audience of a training with so many epochs and steps done already; only the first process has one."""
     if group.rank() > 0:
         yield Audience(None, None)
         return
-    with open_curves(scalars_folder, *done) as curves:
+    with open_curves(config.scalars_folder, *done, config.scalars_copy) as curves:
         yield Audience(reporter, curves)

@@ -105,6 +105,14 @@ class Checkpointing:
 
 
 @dataclass(frozen=True)
+class CurvesCopy:
+    """Where TensorBoard's event files are copied to as a training goes on, so that they outlast its machine."""
+
+    storage: Storage
+    prefix: str
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One training.
 
@@ -115,6 +123,7 @@ class TrainingConfig:
     weighting: how much each jet counts in training, see `weighting.py`; in validation all count the same
     patience: end after so many epochs without a lower validation loss; None never does
     scalars_folder: where TensorBoard's event files go; None writes none
+    scalars_copy: where they go beside; None: nowhere
     checkpoints: where to keep what a killed training goes on from; None keeps nothing
     """
 
@@ -127,6 +136,7 @@ class TrainingConfig:
     patience: int | None = None
     computation: Computation = field(default_factory=Computation)
     scalars_folder: Path | None = None
+    scalars_copy: CurvesCopy | None = None
     checkpoints: Checkpointing | None = None
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from jec_assets.models.saving import NetworkDescription
 from jec_assets.storage import S3Access, Storage, write_atomically
-from jec_assets.training.config import Checkpointing, Computation, Optimization, TrainingConfig
+from jec_assets.training.config import Checkpointing, Computation, CurvesCopy, Optimization, TrainingConfig
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import EpochFigures, TrainingResult
 
@@ -163,17 +163,22 @@ def _config_from_json(values: dict[str, Any]) -> TrainingConfig:
         "optimization": Optimization(**values["optimization"]),
         "computation": Computation(**values["computation"]),
         "scalars_folder": _path(values["scalars_folder"]),
+        "scalars_copy": _curves_copy(values["scalars_copy"]),
         "checkpoints": _checkpointing(values["checkpoints"]),
     }
     return TrainingConfig(**(values | parts))
 
 
 def _checkpointing(values: dict[str, Any] | None) -> Checkpointing | None:
-    if values is None:
-        return None
-    storage = values["storage"]
-    root = Storage(storage["root"], _path(storage["cache"]), S3Access(**storage["s3"]))
-    return Checkpointing(**(values | {"storage": root}))
+    return None if values is None else Checkpointing(**(values | {"storage": _storage(values["storage"])}))
+
+
+def _curves_copy(values: dict[str, Any] | None) -> CurvesCopy | None:
+    return None if values is None else CurvesCopy(**(values | {"storage": _storage(values["storage"])}))
+
+
+def _storage(values: dict[str, Any]) -> Storage:
+    return Storage(values["root"], _path(values["cache"]), S3Access(**values["s3"]))
 
 
 def _path(value: str | None) -> Path | None:

@@ -78,7 +78,7 @@ def train(
         stepper = Stepper(network.to(device), config, device)
         checkpoints = Checkpoints(config.checkpoints, _circumstances(config, stepper, device))
         course = _begun(checkpoints, stepper, device)
-        with open_audience(reporter, config.scalars_folder, course.position(batches.steps)) as audience:
+        with open_audience(reporter, config, course.position(batches.steps)) as audience:
             loop = _Loop(config, stepper, course, checkpoints, audience, device)
             while not is_over(course.history, config.epochs, config.patience):
                 loop.train_epoch(batches, training)

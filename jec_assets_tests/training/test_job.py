@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jec_assets.storage import S3Access, Storage
-from jec_assets.training.config import Checkpointing, Computation, Optimization, TrainingConfig
+from jec_assets.training.config import Checkpointing, Computation, CurvesCopy, Optimization, TrainingConfig
 from jec_assets.training.job import Failure, TrainingJob, UnreadableJobError
 from jec_assets.training.progress import Progress
 from jec_assets.training.result import EpochFigures, TrainingResult
@@ -24,6 +24,7 @@ EVERYTHING = TrainingConfig(
     patience=2,
     computation=Computation(threads=3, precision="float32", deterministic=True, loading_threads=2),
     scalars_folder=Path("curves"),
+    scalars_copy=CurvesCopy(Storage("s3://bucket/prefix"), "tensorboard/7"),
     checkpoints=Checkpointing(
         Storage("s3://bucket/prefix", Path("copies"), S3Access("virtual")), "checkpoints/7", "a digest", 5.0
     ),
@@ -36,7 +37,9 @@ def job(tmp_path: Path) -> TrainingJob:
     return a_job(tmp_path, PARTICLE_NET, EVERYTHING)
 
 
-@pytest.mark.parametrize("config", [EVERYTHING, replace(EVERYTHING, scalars_folder=None, checkpoints=None)])
+@pytest.mark.parametrize(
+    "config", [EVERYTHING, replace(EVERYTHING, scalars_folder=None, scalars_copy=None, checkpoints=None)]
+)
 def test_a_job_comes_back_from_its_file(job: TrainingJob, config: TrainingConfig) -> None:
     job = replace(job, config=config)
     assert TrainingJob.read(job.publish()) == job

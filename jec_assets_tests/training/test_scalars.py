@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jec_assets.training.config import Optimization, TrainingConfig
+from jec_assets.storage import Storage
+from jec_assets.training.config import CurvesCopy, Optimization, TrainingConfig
 from jec_assets.training.loop import train
-from jec_assets.training.result import TrainingResult
+from jec_assets.training.result import EpochFigures, TrainingResult
 from jec_assets.training.scalars import open_curves
+from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.training.killed import KEY, Killing, run_killed
 from jec_assets_tests.training.samples import SMALL_PFN, learnable_jets, small_network
 
@@ -26,9 +28,34 @@ def trained(config: TrainingConfig) -> TrainingResult:
     return train(small_network(), JETS, JETS, config, lambda _: None)
 
 
-def points(folder: Path, name: str) -> list[tuple[int, float]]:
+def points(folder: Path | str, name: str) -> list[tuple[int, float]]:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_copies_hold_what_the_files_hold(storage: Storage, tmp_path: Path) -> None:
+    trained(replace(CONFIG, scalars_folder=tmp_path / "trial", scalars_copy=CurvesCopy(storage, "tensorboard/trial")))
+    copied = Path(storage.root) / "tensorboard/trial"
+    files = {file.relative_to(tmp_path / "trial"): file.read_bytes() for file in (tmp_path / "trial").rglob("events.*")}
+    assert {file.relative_to(copied): file.read_bytes() for file in copied.rglob("events.*")} == files
+    assert len(files) == 2
+
+
+def test_a_flush_copies_what_is_there_before_a_training_ends(storage: Storage, tmp_path: Path) -> None:
+    with open_curves(tmp_path, 0, 0, CurvesCopy(storage, "curves")) as curves:
+        assert curves is not None
+        curves.epoch(EpochFigures(1, 0.3, 0.25, 0.002, 1.5, 1e4))
+        curves.flush()
+        assert points(Path(storage.root) / "curves", "loss/training") == [(1, pytest.approx(0.3))]
+
+
+@pytest.mark.needs("s3")
+def test_tensorboard_shows_what_is_copied_to_s3(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_bucket(s3, "curves", monkeypatch)
+    copy = CurvesCopy(Storage("s3://curves/root"), "tensorboard/pfn/000")
+    result = trained(replace(CONFIG, scalars_folder=tmp_path, scalars_copy=copy))
+    expected = [(f.epoch, pytest.approx(f.validation_loss)) for f in result.history]
+    assert points("s3://curves/root/tensorboard/pfn/000", "loss/validation") == expected
 
 
 def test_scalars_of_every_epoch_go_to_tensorboard(tmp_path: Path) -> None:
