@@ -6,11 +6,12 @@ is a function of one exchange; without one, requests and answers go through unch
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -145,6 +146,7 @@ class FaultyS3:
     requests: list[tuple[str, str]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     _faults: list[Fault] = field(default_factory=list)
+    _rhythm: tuple[int, Iterator[Act]] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def inject(self, act: Act, *methods: str, path: str = "", times: int = 1, header: str | None = None) -> None:
@@ -152,10 +154,16 @@ class FaultyS3:
         with self._lock:
             self._faults.append(Fault(act, methods, path, times, header))
 
+    def fail_every(self, number: int, acts: Sequence[Act]) -> None:
+        """Have a fault in every so many requests, each of these in turn."""
+        with self._lock:
+            self._rhythm = (number, itertools.cycle(acts))
+
     def heal(self) -> None:
         """Have no more faults."""
         with self._lock:
             self._faults.clear()
+            self._rhythm = None
 
     def fault_of(self, method: str, path: str, headers: dict[str, str]) -> Act | None:
         """What is to be done to a request, None where nothing is."""
@@ -166,6 +174,8 @@ class FaultyS3:
                 if fits and fault.path in path and (fault.header is None or fault.header in headers) and fault.times:
                     fault.times -= 1
                     return fault.act
+            if self._rhythm is not None and len(self.requests) % self._rhythm[0] == 0:
+                return next(self._rhythm[1])
         return None
 
     def count(self, method: str, path: str = "") -> int:
@@ -257,6 +267,11 @@ def trickling(piece: int, pause: float) -> Act:
             exchange.wfile.flush()
 
     return act
+
+
+def cutting(exchange: Exchange) -> None:
+    """The connection ends as soon as something is asked."""
+    exchange.cut()
 
 
 def losing_the_answer(exchange: Exchange) -> None:

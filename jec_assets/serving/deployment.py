@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from jec_assets.serving.candidate import candidate_of, lay_out_candidate, remove_candidate
 from jec_assets.serving.endpoint import Endpoint, EndpointError, load, load_as, ready, unload
 from jec_assets.serving.layout import candidate_name
+from jec_assets.serving.reachable import require_reachable
 from jec_assets.serving.repository import UnpublishedModelError
 from jec_assets.serving.served import ENDPOINT_KEY, load_endpoint
 from jec_assets.serving.version_store import BrokenRepositoryError
@@ -47,8 +48,11 @@ def load_served(endpoint: Endpoint, repository: ModelRepository, families: Seque
     """Have a server serve what is published of these families, every file of it checked by its digest before.
 
     All are tried before EndpointError says which failed and why, so that one that is damaged keeps no other from being
-    served; UnpublishedModelError where a family was never published.
+    served; UnpublishedModelError where a family was never published. Like everything here that has a server load
+    something, it raises UnreachableRepositoryError within seconds where the repository's own server doesn't answer:
+    nothing has changed then.
     """
+    require_reachable(repository.uri)
     models, faults = [], []
     for model in repository.served(families):
         try:
@@ -84,6 +88,7 @@ def rollback(repository: ModelRepository, family: str) -> Deployed:
 
     NothingBeforeError where there is neither; else raises what `promote` does.
     """
+    require_reachable(repository.uri)
     if candidate_of(repository, family) is not None:
         endpoint = withdraw_candidate(repository, family)
         (model,) = repository.served([family])
@@ -102,6 +107,7 @@ def try_out(
     settings: how it is run; None: as what is served. EndpointError where the server can't serve it: then there is no
     candidate.
     """
+    require_reachable(repository.uri)
     name = lay_out_candidate(repository, model, settings)
     try:
         repository.check(name)
@@ -131,6 +137,7 @@ def _follow(endpoint: Endpoint | None, repository: ModelRepository, family: str)
 @contextmanager
 def _all_or_nothing(repository: ModelRepository, family: str) -> Iterator[Endpoint | None]:
     """The running server; what was served is restored if the block fails. The server itself keeps it until then."""
+    require_reachable(repository.uri)
     before = repository.configuration(family)
     try:
         yield running_endpoint(repository.storage)

@@ -9,8 +9,10 @@ has it read a repository asks first.
 from __future__ import annotations
 
 import os
+import ssl
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 TIMEOUT = 3.0  # seconds: an S3 server that lives answers any request within that, be it with a refusal
 SCHEME = "s3://"
@@ -25,18 +27,28 @@ def require_reachable(repository: str) -> None:
     if not repository.startswith(SCHEME):
         return
     server = urlsplit(_server(repository))
-    connect = HTTPConnection if server.scheme == "http" else HTTPSConnection
-    connection = connect(str(server.hostname), server.port, timeout=TIMEOUT)
     try:
-        connection.request("GET", "/")
-        connection.getresponse()
+        with closing(_connection(server)) as connection:
+            connection.request("GET", "/")
+            status = connection.getresponse().status
     except (OSError, HTTPException) as error:
-        raise UnreachableRepositoryError(
-            f"{repository}: its server {server.geturl()} doesn't answer within {TIMEOUT:.0f} s ({error}): start it, or "
-            "set AWS_ENDPOINT_URL to the right address; models that are loaded are served all the same"
-        ) from error
-    finally:
-        connection.close()
+        raise _unreachable(repository, server, str(error)) from error
+    if status >= 500:  # what stands before a server that is gone says so
+        raise _unreachable(repository, server, f"status {status}")
+
+
+def _connection(server: SplitResult) -> HTTPConnection:
+    if server.scheme == "http":
+        return HTTPConnection(str(server.hostname), server.port, timeout=TIMEOUT)
+    trusted = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+    return HTTPSConnection(str(server.hostname), server.port, timeout=TIMEOUT, context=trusted)
+
+
+def _unreachable(repository: str, server: SplitResult, fault: str) -> UnreachableRepositoryError:
+    return UnreachableRepositoryError(
+        f"{repository}: its server {server.geturl()} doesn't answer within {TIMEOUT:.0f} s ({fault}): start it, or set "
+        "AWS_ENDPOINT_URL to the right address; models that are loaded are served all the same"
+    )
 
 
 def _server(repository: str) -> str:

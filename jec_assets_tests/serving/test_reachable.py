@@ -54,12 +54,12 @@ def test_a_server_that_runs_is_left_alone_when_another_repository_is_out_of_reac
 def test_without_a_server_in_the_address_amazon_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def connection(host: str, port: int | None, timeout: float) -> object:
+    def connection(host: str, port: int | None, **options: object) -> object:
         asked.append((host, port))
         raise OSError("not from here")
 
     monkeypatch.setattr(reachable, "HTTPSConnection", connection)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with pytest.raises(OSError, match="not from here"):
+    with pytest.raises(UnreachableRepositoryError, match="not from here"):
         require_reachable("s3://models/model_repository")
     assert asked == [("s3.eu-west-1.amazonaws.com", None)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving import reachable
 from jec_assets.serving.candidate import candidate_of
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.deployment import load_served, promote, rollback, try_out
 from jec_assets.serving.layout import ROOT
+from jec_assets.serving.reachable import UnreachableRepositoryError
 from jec_assets.serving.repository import ModelRepository, Retention
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
@@ -19,6 +24,7 @@ from jec_assets.serving.tags import set_tag, tags_of
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import Storage
+from jec_assets_tests.faulty_s3 import FaultyS3, answering, cutting, faulty_s3, silent
 from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.serving.conftest import card_of
 from jec_assets_tests.serving.test_repository import DyingStorage, Killed
@@ -32,6 +38,17 @@ def root(s3: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """A prefix of its own in a bucket."""
     make_bucket(s3, "models", monkeypatch)
     return f"s3://models/{request.node.name}"
+
+
+@pytest.fixture
+def behind_proxy(
+    s3: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[FaultyS3, ModelRepository]]:
+    """What stands between a repository and its server, and the repository; a second of silence is enough."""
+    monkeypatch.setattr(reachable, "TIMEOUT", 1.0)
+    with faulty_s3(s3) as proxy:
+        make_bucket(proxy.url, "models", monkeypatch)
+        yield proxy, ModelRepository(Storage(f"s3://models/{request.node.name}"))
 
 
 @pytest.fixture
@@ -68,6 +85,35 @@ def test_a_publish_that_is_killed_at_any_step_leaves_the_old_version_served(root
         assert repository.current("pfn") == first
     repository.check("pfn")
     assert repository.publish(card_of("pfn", b"two"), b"two", SETTINGS).version == 2
+
+
+@pytest.mark.needs("triton")
+def test_while_s3_is_gone_loaded_models_are_served_and_promotions_fail_at_once(
+    behind_proxy: tuple[FaultyS3, ModelRepository],
+    own_triton: LocalTriton,
+    pfn_onnx: bytes,
+    other_pfn_onnx: bytes,
+    jets: PackedJets,
+) -> None:
+    proxy, repository = behind_proxy
+    first = repository.publish(card_of("pfn", pfn_onnx), pfn_onnx, SETTINGS)
+    repository.store(card_of("pfn", other_pfn_onnx), other_pfn_onnx)
+    endpoint = own_triton.start_or_reuse(repository.uri)
+    publish_endpoint(repository.storage, endpoint)
+    load_served(endpoint, repository, ["pfn"])
+    with JetClient.of(endpoint, "http") as client:
+        expected, asked = client.log_factors("pfn", jets), len(proxy.requests)
+        for fault in (cutting, silent(), answering(503, "ServiceUnavailable")):
+            proxy.inject(fault, times=1_000_000)
+            for act in (partial(promote, repository, "pfn", 2), partial(load_served, endpoint, repository, ["pfn"])):
+                with pytest.raises(UnreachableRepositoryError, match=r"doesn't answer within 1 s.*served all the same"):
+                    act()
+            np.testing.assert_array_equal(client.log_factors("pfn", jets), expected)
+            proxy.heal()
+        assert len(proxy.requests) == asked + 6
+        assert repository.current("pfn") == first
+        promote(repository, "pfn", 2)
+        assert client.model("pfn").versions == (1, 2)
 
 
 @pytest.mark.needs("triton")
