@@ -85,9 +85,7 @@ def main(source: str, folder: Path) -> None:
         print(f"{recipe.family}: {len(samples.test)} test jets, {len(model) / 1e6:.2f} MB")
         print("\n".join(levels(model, samples.test.packed.slice(0, TIMED_JETS))))
         for variant in try_variants(network, samples.test.packed, target):
-            changes = f"loss {100 * variant.loss_change:+.4f} %, median {100 * variant.median_change:+.4f} %"
-            verdict, size = "holds" if variant.holds else "does not hold", len(variant.onnx or b"") / 1e6
-            print(f"  {variant.name}: {changes}, {verdict}, speed {variant.speed:.2f}, {size:.2f} MB {variant.note}")
+            print(f"  {variant.finding}, speed {variant.speed:.2f}, {len(variant.onnx or b'') / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

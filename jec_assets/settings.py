@@ -105,7 +105,16 @@ class Settings(BaseSettings):
     )
     deterministic: bool = Field(False, description="the same bits on a GPU too, more slowly")
     parallel_trials: int = Field(0, ge=0, description="trials at a time; 0: one a GPU, or as many as there are cores")
-    workers: int = Field(1, ge=1, description="processes that train one network together, each on a GPU or core")
+    workers: int = Field(
+        1, ge=1, description="processes of a machine that train one network together, each on a GPU or core"
+    )
+    nodes: int = Field(
+        1, ge=1, description="machines of a cluster that train one network together, each with so many workers"
+    )
+    nodes_kind: Literal["indexed_job", "pytorch_job", "train_job"] = Field(
+        "indexed_job",
+        description="what starts them: Kubernetes' own Job, or Kubeflow's PyTorchJob or TrainJob where it is installed",
+    )
 
     # How to look at it
     bootstrap_resamples: int = Field(30, ge=2, description="resamplings behind an uncertainty (paper, Section 5.3)")
@@ -151,6 +160,9 @@ class Settings(BaseSettings):
     )
     graph_levels: dict[str, Literal["disabled", "basic", "extended", "all"]] = Field(
         {}, description="how far ONNX Runtime may change a family's graph, by family; all where none is named"
+    )
+    served_numbers: dict[str, Literal["float32", "float16", "int8"]] = Field(
+        {}, description="numbers that a family is served in, if they hold loss and response; else float32"
     )
     rollout_max_change: float = Field(
         0.02, gt=0, description="of the log factors, half of which may change by so much, else a version isn't promoted"

@@ -21,6 +21,7 @@ from jec_assets.serving.graph_levels import DEFAULT_LEVEL
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import publish_release
+from jec_assets.serving.variants import SINGLE
 from jec_assets.settings import Settings
 from jec_assets.storage import code_digest, digest_of
 
@@ -67,7 +68,9 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
         releases = []
         for family in families_at_hand(settings, storage):
             candidate = Candidate.chosen(storage, family, training_range)
-            policy = ReleasePolicy(resampling, instances_of(settings, family))
+            policy = ReleasePolicy(
+                resampling, instances_of(settings, family), settings.served_numbers.get(family, SINGLE)
+            )
             releases.append(release(repository, candidate, validation, policy))
             publish_release(storage, releases[-1])
             context.log.info(f"{family}: {_said(releases[-1])}")
@@ -98,10 +101,18 @@ def _metadata(repository: ModelRepository, releases: list[Release]) -> Metadata:
             "" if each.staged is None else each.staged.version,
             f"{each.export.max_abs_difference:.1e}",
             each.promotion.reason,
+            SINGLE if each.tried is None else each.tried.finding,
         )
         for each in releases
     ]
-    columns = ["model", "served version", "staged version", "candidate: largest |ONNX - torch|", "candidate: promotion"]
+    columns = [
+        "model",
+        "served version",
+        "staged version",
+        "candidate: largest |ONNX - torch|",
+        "candidate: promotion",
+        "numbers",
+    ]
     return {"uri": repository.uri, "models": markdown_table(columns, rows)}
 
 

@@ -54,6 +54,7 @@ def _provenance(model: PublishedModel) -> list[tuple[str, object]]:
         ("digest of the network", card.network_digest),
         ("digest of model.onnx", model.onnx_digest),
         ("feature set", card.feature_set),
+        ("computes in", card.numbers),
         ("largest difference between ONNX and torch", f"{card.export_difference:.1e}"),
         *((f"made with {name}", version) for name, version in sorted(card.package_versions.items())),
     ]

@@ -27,7 +27,8 @@ class ModelCard:
     order of the tensors' last axes. data_digests: of what it was trained and chosen on. losses: by split.
     export_difference: the largest |ONNX - torch| seen. package_versions: of what made it. outputs: names, see
     `jec_assets.models.outputs`. training_range: of the jets it was trained on; None where nobody recorded it.
-    hyperparameters: of the network. training: how it was trained, by setting.
+    hyperparameters: of the network. training: how it was trained, by setting. numbers: that it computes in, see
+    `jec_assets.serving.variants`.
     """
 
     family: str
@@ -43,6 +44,7 @@ class ModelCard:
     training_range: TrainingRange | None = None
     hyperparameters: Mapping[str, Setting] = field(default_factory=dict)
     training: Mapping[str, Setting] = field(default_factory=dict)
+    numbers: str = "float32"
 
     @property
     def widths(self) -> ModelWidths:

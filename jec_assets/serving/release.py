@@ -11,12 +11,13 @@ its place.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.models.inputs import NetworkInputs
+from jec_assets.models.prediction import predict
 from jec_assets.search.best import load_best, load_best_description, load_best_network
 from jec_assets.search.record import FinishedTrial, read_record, record_key
 from jec_assets.serving.config import InstanceSettings
@@ -25,6 +26,7 @@ from jec_assets.serving.promotion import Promotion, decide
 from jec_assets.serving.record import ModelCard, PublishedModel
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import JetSession, UnusableModelError, inference_session
+from jec_assets.serving.variants import SINGLE, try_variants
 from jec_assets.serving.version_store import BrokenRepositoryError
 from jec_assets.storage import digest_bytes, package_versions
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from jec_assets.search.best import BestModel
     from jec_assets.search.record import TrialRecord
     from jec_assets.serving.record import Setting
+    from jec_assets.serving.variants import Numbers, Variant
     from jec_assets.storage import Storage
 
 COMPARED_JETS = 1000  # with torch: each in several batches, more than enough to see a wrong graph
@@ -81,10 +84,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ReleasePolicy:
-    """How a candidate is compared with what is served, and how it will run."""
+    """How a candidate is compared with what is served, and how it will run.
+
+    numbers: that it is to compute in, if the physics survives them; else it computes in single precision.
+    """
 
     resampling: Resampling
     instances: InstanceSettings
+    numbers: Numbers = SINGLE
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class Release:
     """What came of a candidate: the decision, the comparison with torch, what is served now.
 
     candidate_digest: of the candidate's weights. model: what is served. staged: the candidate's version if it may take
-    that one's place and has to prove itself beside it first.
+    that one's place and has to prove itself beside it first. tried: what came of coarser numbers, if they were wanted.
     """
 
     candidate_digest: str
@@ -100,6 +107,17 @@ class Release:
     promotion: Promotion
     export: ExportCheck
     staged: PublishedModel | None = None
+    tried: Variant | None = None
+
+
+@dataclass(frozen=True)
+class _Exported:
+    """A candidate's graph, what torch says of it, the numbers that it computes in."""
+
+    onnx: bytes
+    check: ExportCheck
+    numbers: Numbers = SINGLE
+    tried: Variant | None = None
 
 
 @dataclass(frozen=True)
@@ -109,9 +127,11 @@ class _Opponent:
     model: PublishedModel
     session: JetSession
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        return self.model.card.network_digest, self.model.onnx_digest
+    def is_of(self, network_digest: str, exported: _Exported) -> bool:
+        """Whether it is this network, in the same graph, or in numbers that were seen to make no difference."""
+        card = self.model.card
+        same_graph = self.model.onnx_digest == digest_bytes(exported.onnx)
+        return card.network_digest == network_digest and (same_graph or card.numbers != exported.numbers)
 
 
 def release(repository: ModelRepository, candidate: Candidate, validation: SplitJets, policy: ReleasePolicy) -> Release:
@@ -121,23 +141,36 @@ def release(repository: ModelRepository, candidate: Candidate, validation: Split
     computes something else than torch.
     """
     _check_features(candidate, validation.features)
-    digest, onnx = candidate.best.weights_digest, export_onnx(candidate.network)
-    check = compare_with_torch(onnx, candidate.network, validation.packed.slice(0, COMPARED_JETS))
+    digest, exported = candidate.best.weights_digest, _exported(candidate.network, validation, policy.numbers)
+    check, tried = exported.check, exported.tried
     opponent = _opponent(repository, candidate.best.family, validation.features)
-    if isinstance(opponent, _Opponent) and opponent.identity == (digest, digest_bytes(onnx)):
-        model = repository.publish(opponent.model.card, onnx, policy.instances)  # its settings may be others
-        return Release(digest, model, Promotion.unopposed("is what is served"), check)
-    losses = _losses(inference_session(onnx, threads=0), validation)
-    card = _card(candidate, validation, float(losses.mean()), check)
+    losses = _losses(inference_session(exported.onnx, threads=0), validation)
+    card = _card(candidate, validation, float(losses.mean()), exported)
+    if isinstance(opponent, _Opponent) and opponent.is_of(digest, exported):
+        opponent = Promotion.unopposed("is what is served")
     if isinstance(opponent, Promotion):
-        return Release(digest, repository.publish(card, onnx, policy.instances), opponent, check)
+        model = repository.publish(card, exported.onnx, policy.instances)
+        return Release(digest, model, opponent, check, tried=tried)
     events = validation.table["event_hash"].to_numpy()
     promotion = decide(_losses(opponent.session, validation), losses, policy.resampling.draws(events))
     if not promotion.promoted:
-        return Release(digest, opponent.model, promotion, check)
-    staged = repository.store(card, onnx)
+        return Release(digest, opponent.model, promotion, check, tried=tried)
+    staged = repository.store(card, exported.onnx)
     repository.make_room(card.family)
-    return Release(digest, opponent.model, promotion, check, staged)
+    return Release(digest, opponent.model, promotion, check, staged, tried)
+
+
+def _exported(network: JetNetwork, validation: SplitJets, numbers: Numbers) -> _Exported:
+    compared = validation.packed.slice(0, COMPARED_JETS)
+    onnx = export_onnx(network)
+    check = compare_with_torch(onnx, network, compared)
+    if numbers == SINGLE:
+        return _Exported(onnx, check)
+    (tried,) = try_variants(network, validation.packed, validation.table["target"].to_numpy(), [numbers])
+    if tried.onnx is None or not tried.holds:
+        return _Exported(onnx, check, tried=tried)
+    difference = inference_session(tried.onnx, threads=0).predict(compared) - predict(network, compared)
+    return _Exported(tried.onnx, replace(check, max_abs_difference=float(abs(difference).max())), numbers, tried)
 
 
 def _check_features(candidate: Candidate, features: FeatureSet) -> None:
@@ -172,7 +205,7 @@ def _losses(session: JetSession, jets: SplitJets) -> NDArray[np.float64]:
     return jet_losses(jets.table["target"].to_numpy(), session.predict(jets.packed))
 
 
-def _card(candidate: Candidate, validation: SplitJets, loss: float, check: ExportCheck) -> ModelCard:
+def _card(candidate: Candidate, validation: SplitJets, loss: float, exported: _Exported) -> ModelCard:
     best = candidate.best
     return ModelCard(
         family=best.family,
@@ -182,12 +215,13 @@ def _card(candidate: Candidate, validation: SplitJets, loss: float, check: Expor
         jet_features=validation.features.jet_names,
         data_digests={"train": best.inputs.training_jets, "validation": best.inputs.validation_jets},
         losses={"validation": loss},
-        export_difference=check.max_abs_difference,
+        export_difference=exported.check.max_abs_difference,
         package_versions=package_versions(*VERSIONED_PACKAGES),
         outputs=candidate.description.outputs,
         training_range=candidate.training_range,
         hyperparameters=candidate.description.hyperparameters.to_dict(),
         training=candidate.training,
+        numbers=exported.numbers,
     )
 
 

@@ -4,8 +4,9 @@ Belongs here: making such a variant of a network's graph, and comparing it with 
 here: publishing (`release.py`).
 
 A variant holds if neither the loss nor the median of the response moves by more than a thousandth of itself on the same
-jets. That it is faster is not a condition: on a processor without arithmetic of that kind it may be slower, and a file
-of half the size is a reason too.
+jets, and a jet's answer doesn't depend on which jets share its batch: servers put requests together. That it is faster
+is not a condition: on a processor without arithmetic of that kind it may be slower, and a file of half the size is a
+reason too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from jec_assets.serving.graph_chunks import in_chunks
 from jec_assets.serving.runtime import JetSession, UnusableModelError, inference_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import onnx
     from numpy.typing import NDArray
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
     from jec_assets.jets.packed import PackedJets
     from jec_assets.models.network import JetNetwork
 
+Numbers = Literal["float32", "float16", "int8"]
+SINGLE: Numbers = "float32"
 LARGEST_CHANGE = 1e-3  # of loss and median response, relative
+LARGEST_DRIFT = 1e-5  # of log factors; which jets are computed together moves the last digits
 TIMED_JETS, TIMED_ROUNDS = 2048, 5
+SINGLE_JETS = 100  # that are computed alone and among others
 
 
 @dataclass(frozen=True)
@@ -43,25 +48,38 @@ class Variant:
     """What came of a variant.
 
     onnx: the model; None where ONNX Runtime has no way to compute it. loss_change, median_change: relative to the
-    original's loss (Eq. 1) and median response, NaN without a model. speed: jets per CPU second over the original's.
-    holds: whether it may be served in the original's place.
+    original's loss (Eq. 1) and median response, NaN without a model. drift: the largest difference that its company in
+    a batch makes to a jet's log factor. speed: jets per CPU second over the original's.
     """
 
     name: str
     onnx: bytes | None
     loss_change: float
     median_change: float
+    drift: float
     speed: float
     note: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether loss and median response are the original's within LARGEST_CHANGE."""
-        return abs(self.loss_change) <= LARGEST_CHANGE and abs(self.median_change) <= LARGEST_CHANGE
+        """Whether it may be served in the original's place."""
+        changes = abs(self.loss_change), abs(self.median_change)
+        return all(change <= LARGEST_CHANGE for change in changes) and self.drift <= LARGEST_DRIFT
+
+    @property
+    def finding(self) -> str:
+        """What came of it, for people."""
+        if self.onnx is None:
+            return f"{self.name} can't be computed: {self.note}"
+        changes = f"loss {100 * self.loss_change:+.4f} %, median response {100 * self.median_change:+.4f} %"
+        verdict = "holds" if self.holds else "does not hold"
+        return f"{self.name} {verdict}: {changes}, a jet's log factor moves by {self.drift:.1e} with its company"
 
 
-def try_variants(network: JetNetwork, jets: PackedJets, target: NDArray[np.floating]) -> tuple[Variant, ...]:
-    """Make every variant of a network and compare it with the original on jets; target: (jets,).
+def try_variants(
+    network: JetNetwork, jets: PackedJets, target: NDArray[np.floating], names: Iterable[str] | None = None
+) -> tuple[Variant, ...]:
+    """Make these variants of a network, or all, and compare each with the original on jets; target: (jets,).
 
     Raises ValueError without jets that count in the loss.
     """
@@ -71,7 +89,8 @@ def try_variants(network: JetNetwork, jets: PackedJets, target: NDArray[np.float
     graph = dense_graph(network)
     original = _session(graph, network.slots_at_once)[1]
     comparison = (original, jets, target)
-    return tuple(_tried(name, make, graph, network.slots_at_once, comparison) for name, make in VARIANTS.items())
+    makers = {name: VARIANTS[name] for name in (VARIANTS if names is None else names)}
+    return tuple(_tried(name, make, graph, network.slots_at_once, comparison) for name, make in makers.items())
 
 
 def _tried(
@@ -85,11 +104,11 @@ def _tried(
     try:
         model, session = _session(make(graph), slots_at_once)
     except UnusableModelError as error:
-        return Variant(name, None, np.nan, np.nan, np.nan, str(error))
+        return Variant(name, None, np.nan, np.nan, np.nan, np.nan, str(error))
     loss, median = _figures(original, jets, target)
     variant_loss, variant_median = _figures(session, jets, target)
     speed = _speed(original, session, jets.slice(0, TIMED_JETS))
-    return Variant(name, model, variant_loss / loss - 1, variant_median / median - 1, speed)
+    return Variant(name, model, variant_loss / loss - 1, variant_median / median - 1, _drift(session, jets), speed)
 
 
 def _session(graph: onnx.ModelProto, slots_at_once: int) -> tuple[bytes, JetSession]:
@@ -101,6 +120,12 @@ def _figures(session: JetSession, jets: PackedJets, target: NDArray[np.floating]
     """Loss and median response."""
     log_factor = session.predict(jets).astype(np.float64)
     return float(jet_losses(target, log_factor).mean()), float(np.median(np.exp(log_factor - target)))
+
+
+def _drift(session: JetSession, jets: PackedJets) -> float:
+    some = jets.slice(0, SINGLE_JETS)
+    alone = np.concatenate([session.predict(some.slice(place, place + 1)) for place in range(len(some))])
+    return float(np.abs(session.predict(some) - alone).max())
 
 
 def _speed(original: JetSession, session: JetSession, jets: PackedJets) -> float:
@@ -115,7 +140,10 @@ def _speed(original: JetSession, session: JetSession, jets: PackedJets) -> float
 
 
 def _int8(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Products of 8-bit integers: weights are rounded once, by column, what they are multiplied with on the way."""
+    """Products of 8-bit integers: weights are rounded once, by column; what they are multiplied with on the way.
+
+    The range of the latter is that of the whole batch.
+    """
     import onnx
     from onnxruntime.quantization import quantize_dynamic
 

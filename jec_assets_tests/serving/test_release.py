@@ -210,3 +210,20 @@ def test_the_card_tells_how_the_network_was_made(good: JetNetwork, storage: Stor
     text = storage.read_bytes("model_repository/pfn/1/README.md").decode()
     for line in ("| epochs | 50 |", "| phi_units | 16 |", "| constituents | 1 | 120 | 1 |", "| 0 | log_pt | log GeV |"):
         assert line in text
+
+
+def test_coarser_numbers_are_served_where_they_hold_and_told_where_not(good: JetNetwork, storage: Storage) -> None:
+    repository, validation = ModelRepository(storage), validation_for(good)
+    release(repository, candidate(good, "good"), validation, POLICY)
+    half = release(repository, candidate(good, "good"), validation, replace(POLICY, numbers="float16"))
+    assert half.tried is not None
+    assert (half.tried.holds, half.model.version, half.model.card.numbers) == (True, 2, "float16")
+    assert half.promotion == Promotion.unopposed("is what is served")
+    assert 1e-6 < half.model.card.export_difference == half.export.max_abs_difference < 1e-2
+    assert "| computes in | float16 |" in storage.read_bytes("model_repository/pfn/2/README.md").decode()
+    again = release(repository, candidate(good, "good"), validation, replace(POLICY, numbers="float16"))
+    assert again.model == half.model
+    integers = release(repository, candidate(good, "good"), validation, replace(POLICY, numbers="int8"))
+    assert integers.tried is not None
+    assert "int8 does not hold" in integers.tried.finding
+    assert (integers.model.version, integers.model.card.numbers) == (1, "float32")

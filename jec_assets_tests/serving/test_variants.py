@@ -49,12 +49,23 @@ def test_changes_are_those_of_loss_and_median(tried: dict[str, Variant], jets: P
         assert variant.median_change == pytest.approx(medians[1] / medians[0] - 1, abs=1e-6)
 
 
+def test_the_company_of_a_jet_moves_its_answer_in_integers_alone(tried: dict[str, Variant], jets: PackedJets) -> None:
+    assert tried["float16"].drift < 1e-6
+    assert tried["int8"].drift > 1e-5
+    assert not tried["int8"].holds
+    session = inference_session(tried["int8"].onnx or b"", threads=1)
+    alone = np.array([session.predict(jets.slice(place, place + 1))[0] for place in range(100)])
+    assert tried["int8"].drift == np.abs(session.predict(jets.slice(0, 100)) - alone).max()
+
+
 def test_a_variant_holds_within_a_thousandth_of_both() -> None:
-    good = Variant("int8", b"", loss_change=-0.0009, median_change=0.0009, speed=0.5)
+    good = Variant("int8", b"", loss_change=-0.0009, median_change=0.0009, drift=1e-6, speed=0.5)
     assert good.holds
     assert not replace(good, loss_change=0.0011).holds
     assert not replace(good, median_change=-0.0011).holds
     assert not replace(good, median_change=np.nan).holds
+    assert not replace(good, drift=1e-4).holds
+    assert not replace(good, drift=np.nan).holds
 
 
 def test_a_variant_that_cannot_be_computed_is_told(
@@ -70,7 +81,7 @@ def test_a_variant_that_cannot_be_computed_is_told(
     (variant,) = try_variants(small_network("particle_net", seed=1), jets, target)
     assert variant.onnx is None
     assert not variant.holds
-    assert "NoSuchOperation" in variant.note
+    assert "NoSuchOperation" in variant.finding
 
 
 def test_jets_without_loss_are_refused(jets: PackedJets) -> None:
