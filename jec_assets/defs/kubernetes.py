@@ -10,6 +10,7 @@ may take. Cores have no limit, only a share: a pod may use those that nobody els
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ import dagster as dg
 
 if TYPE_CHECKING:
     from jec_assets.settings import Settings
+    from jec_assets.training.nodes.follow import Nodes
 
 POOL = "gpu"  # trials at a time on the whole cluster: `dagster instance concurrency set gpu N`
 POWERLESS = "jec-code"  # an account without rights in the cluster's API, for whoever has no business there
 APPLIES_THE_ENDPOINT = "jec-run"
+STARTS_NODES = "jec-training"
 
 # Long enough for the longest of its kind, and the end of one that hangs, or that waits for a node that never comes.
 HOURS = 3600
@@ -97,10 +100,28 @@ LATENCY = _with_endpoint_token(step_tags(Needs(cores=2, memory=(2, 8), disk=(1, 
 # Arrays are memory-mapped: what they fill is page cache, which the kernel takes back. The disk holds the files of the
 # splits, their arrays, and once while these are written a copy; 14 million jets are 40 GB.
 TRIAL_MEMORY, TRIAL_DISK, TRIAL_HOURS = (2.0, 32.0), (2.0, 200.0), 48
+# It writes the arrays to know them by name, and then waits: as long as a trial, and a little for its own work.
+FOLLOWING = step_tags(Needs(0.5, (1, 8), TRIAL_DISK, TRIAL_HOURS + 2), STARTS_NODES)
 
 
 def trial_tags(settings: Settings) -> dict[str, Any]:
-    """The `op_tags` of a trial: a GPU for each of its workers, of enough memory, where trials are to have any."""
+    """The `op_tags` of a trial: what training takes, or following it, where several nodes train together."""
+    return FOLLOWING if settings.nodes > 1 else _training_tags(settings)
+
+
+def nodes_of(settings: Settings) -> Nodes | None:
+    """The nodes that train one network together, each with what a trial alone would have; None for one."""
+    if settings.nodes == 1 or settings.executor != "kubernetes":
+        return None
+    from jec_assets.training.nodes.follow import Nodes
+
+    config = _training_tags(settings)["dagster-k8s/config"]
+    needs = _as_in_yaml(config["pod_spec_config"] | {"containers": [config["container_config"]]})
+    return Nodes(settings.nodes, settings.workers, settings.nodes_kind, settings.namespace, needs, TRIAL_HOURS)
+
+
+def _training_tags(settings: Settings) -> dict[str, Any]:
+    """A GPU for each worker, of enough memory, where trials are to have any."""
     cores = settings.workers * max(1, settings.threads + settings.loading_threads)
     tags = step_tags(Needs(cores, TRIAL_MEMORY, TRIAL_DISK, TRIAL_HOURS))
     config = tags["dagster-k8s/config"]
@@ -134,6 +155,15 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
 
         return kubernetes_executor
     return dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor
+
+
+def _as_in_yaml(value: Any) -> Any:
+    """Manifests as Kubernetes spells them, of Python's spelling."""
+    if isinstance(value, dict):
+        return {
+            re.sub("_([a-z])", lambda found: found[1].upper(), key): _as_in_yaml(each) for key, each in value.items()
+        }
+    return [_as_in_yaml(each) for each in value] if isinstance(value, list) else value
 
 
 def _on_gpus_of(mebibytes: int) -> dict[str, Any]:

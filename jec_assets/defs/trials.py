@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jec_assets.defs.jets import train_jets, validation_jets
-from jec_assets.defs.kubernetes import SMALL, pool_of, retries_of, trial_tags
+from jec_assets.defs.kubernetes import SMALL, nodes_of, pool_of, retries_of, trial_tags
 from jec_assets.defs.metadata import Metadata, markdown_table
 from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.models.families import Family, family_named
@@ -67,7 +67,7 @@ def _trial_model(family: Family, partitions: dg.StaticPartitionsDefinition, clus
             context.log.info(f"{_label(by_number[number])}: {progress}")
 
         versions = {}
-        for record in run_trials(study_of(settings, storage), plans, slots_of(settings), report):
+        for record in run_trials(study_of(settings, storage, nodes_of(settings)), plans, slots_of(settings), report):
             context.log.info(f"{_label(by_number[record.number])}: {_outcome(record)}")
             _mirror(context, record)
             _show_in_database(context, settings, [record])

@@ -12,6 +12,7 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jec_assets.pools import CONTEXT, worker_pool
@@ -60,8 +61,12 @@ class Slots:
 def run_trials(study: Study, plans: Sequence[TrialPlan], slots: Slots, listener: Listener) -> Iterator[TrialRecord]:
     """The plans' records, each as soon as it is there; see `run_trial`.
 
-    The first exception of a trial ends the others; those that finished have their records in storage.
+    The first exception of a trial ends the others; those that finished have their records in storage. Trials that train
+    on several machines come one after the other: this one only follows them.
     """
+    if study.nodes is not None:
+        yield from (run_trial(study, plan, partial(listener, plan.number)) for plan in plans)
+        return
     reports: Queue[Report] = CONTEXT.Queue()
     turn: Synchronized[int] = CONTEXT.Value("i", 0)
     with (

@@ -16,19 +16,28 @@ from jec_assets.search.parallel import Slots
 from jec_assets.search.provenance import TrainingTerms, present_inputs
 from jec_assets.search.sampler import plan_trial
 from jec_assets.search.trial import Study, TrialInputs
-from jec_assets.training.config import Computation
+from jec_assets.training.config import Computation, TrainingConfigError
 
 if TYPE_CHECKING:
     from jec_assets.search.sampler import TrialPlan
     from jec_assets.settings import Settings
     from jec_assets.storage import Storage
+    from jec_assets.training.nodes.follow import Nodes
 
 
-def study_of(settings: Settings, storage: Storage) -> Study:
+def study_of(settings: Settings, storage: Storage, nodes: Nodes | None = None) -> Study:
     """The study of the present splits, whose arrays are written to the work folder unless they are there already.
 
-    Raises ArtifactMissingError where a split was not materialized.
+    nodes: the machines of a cluster that train each network together, where settings say that there are several
+    Raises ArtifactMissingError where a split was not materialized, TrainingConfigError for several machines that nobody
+    can start from here.
     """
+    if settings.nodes > 1 and nodes is None:
+        raise TrainingConfigError(
+            f"JEC_NODES is {settings.nodes}, and machines are only started by a job's step on a cluster, with "
+            "JEC_EXECUTOR=kubernetes; on machines of your own start torchrun on each: jec_assets/training/worker.py "
+            "says how"
+        )
     training, validation = (
         cache_split(storage, name, settings.work_folder / "cache" / "jets") for name in ("train", "validation")
     )
@@ -42,6 +51,7 @@ def study_of(settings: Settings, storage: Storage) -> Study:
             settings.threads, settings.precision, settings.deterministic, loading_threads=settings.loading_threads
         ),
         workers=settings.workers,
+        nodes=nodes,
     )
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from jec_assets.models.network import JetNetwork
     from jec_assets.search.sampler import TrialPlan
     from jec_assets.storage import Storage
+    from jec_assets.training.job import TrainingJob
+    from jec_assets.training.nodes.follow import Nodes
     from jec_assets.training.progress import Reporter
     from jec_assets.training.result import TrainingResult
 
@@ -53,6 +55,7 @@ class Study:
     work_folder: of this machine; a trial's TensorBoard curves lie in `tensorboard/<family>/<number>` below it, and
         below a storage root on S3
     workers: processes that train one network together
+    nodes: machines of a cluster that do, each with workers of its own; None: this machine
     """
 
     storage: Storage
@@ -61,6 +64,7 @@ class Study:
     work_folder: Path
     computation: Computation = field(default_factory=Computation)
     workers: int = 1
+    nodes: Nodes | None = None
 
 
 def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
@@ -104,10 +108,9 @@ def run_trial(study: Study, plan: TrialPlan, reporter: Reporter) -> TrialRecord:
 
 
 def _train(study: Study, plan: TrialPlan, reporter: Reporter) -> tuple[JetNetwork, TrainingResult]:
-    config = _config(study, plan)
-    if study.workers > 1:
-        return _train_together(study, _description(study, plan), config, reporter)
-    return _train_here(study, _description(study, plan), config, reporter)
+    if study.workers > 1 or study.nodes is not None:
+        return _train_together(study, plan, reporter)
+    return _train_here(study, _description(study, plan), _config(study, plan), reporter)
 
 
 def _train_here(
@@ -124,19 +127,29 @@ def _train_here(
     return network, train(network, training, validation, config, reporter)
 
 
-def _train_together(
-    study: Study, description: NetworkDescription, config: TrainingConfig, reporter: Reporter
-) -> tuple[JetNetwork, TrainingResult]:
-    """In processes of their own, which share each batch."""
+def _train_together(study: Study, plan: TrialPlan, reporter: Reporter) -> tuple[JetNetwork, TrainingResult]:
+    """In processes of their own, here or on several machines, which share each batch."""
     from jec_assets.models.saving import load_network
     from jec_assets.training.job import TrainingJob
-    from jec_assets.training.launch import train_in_processes
 
+    inputs, description = study.inputs, _description(study, plan)
     with tempfile.TemporaryDirectory(prefix="training_", dir=study.work_folder) as folder:
-        job = TrainingJob(description, config, study.inputs.training, study.inputs.validation, Path(folder))
-        result = train_in_processes(job, study.workers, reporter)
+        job = TrainingJob(description, _config(study, plan), inputs.training, inputs.validation, Path(folder))
+        result = _carried_out(study, plan, job, reporter)
         network, _ = load_network(job.network_file)
     return network, result
+
+
+def _carried_out(study: Study, plan: TrialPlan, job: TrainingJob, reporter: Reporter) -> TrainingResult:
+    from jec_assets.training.launch import train_in_processes
+    from jec_assets.training.nodes.files import TrainingFiles
+    from jec_assets.training.nodes.follow import train_on_nodes
+
+    if study.nodes is None:
+        return train_in_processes(job, study.workers, reporter)
+    digest = PlannedTrial.of(plan, study.terms, study.inputs.digests).trial_digest
+    files = TrainingFiles(study.storage, f"trials/{plan.family}/nodes/{digest}")
+    return train_on_nodes(job, study.nodes, files, reporter)
 
 
 def _config(study: Study, plan: TrialPlan) -> TrainingConfig:

@@ -13,6 +13,7 @@ from jec_assets.search.sampler import plan_trial
 from jec_assets.search.setup import plan_of, slots_of, study_of
 from jec_assets.settings import Settings
 from jec_assets.storage import ArtifactMissingError, Storage
+from jec_assets.training.config import TrainingConfigError
 from jec_assets_tests.jets.test_cache import materialize
 
 
@@ -47,3 +48,8 @@ def test_as_many_trials_at_a_time_as_the_settings_say(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Slots, "of_this_machine", lambda workers, threads: Slots(100 * workers + threads, ("0",)))
     assert slots_of(Settings(workers=2, threads=3)) == Slots(203, ("0",))
     assert slots_of(Settings(parallel_trials=5)) == Slots(5, ("0",))
+
+
+def test_several_machines_are_refused_where_nobody_can_start_them(storage: Storage) -> None:
+    with pytest.raises(TrainingConfigError, match=r"JEC_NODES is 2.*JEC_EXECUTOR=kubernetes.*torchrun"):
+        study_of(Settings(nodes=2), storage)

@@ -31,7 +31,7 @@ def indexed_job(start: Start) -> list[Manifest]:
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
             "selector": start.labels,
-            "ports": [{"name": "rendezvous", "port": PORT}],
+            "ports": [{"name": "rendezvous", "port": PORT, "protocol": "TCP"}],
         },
     }
     job = {

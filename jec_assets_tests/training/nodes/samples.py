@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jec_assets.jets.cache import cache_split
 from jec_assets.jets.features import feature_set_named
@@ -22,6 +23,40 @@ TWO = 2
 # Few and small steps: these jets' features differ in scale so much that rounding grows tenfold a step in longer ones.
 CONFIG = TrainingConfig(Optimization("Adam", 0.001), epochs=3, batch_size=246, seed=3)
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "step", "uid": "b4a7a6a0-0000-4000-8000-000000000001"}
+# A step's pod as a cluster holds it.
+OWN: dict[str, Any] = {
+    "metadata": {"name": "step"},
+    "spec": {
+        "nodeName": "small",
+        "serviceAccountName": "jec-training",
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": True},
+        "volumes": [
+            {"name": "scratch", "emptyDir": {}},
+            {"name": "dagster-instance", "configMap": {"name": "dagster-instance"}},
+            {"name": "kube-api-access-x", "projected": {}},
+        ],
+        "containers": [
+            {
+                "name": "dagster",
+                "image": "jec-assets:cpu",
+                "command": ["dagster", "api", "execute_step"],
+                "env": [
+                    {"name": "DAGSTER_PG_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+                    {"name": "OMP_NUM_THREADS", "value": "1"},
+                    {"name": "HTTPS_PROXY", "value": "http://proxy"},
+                ],
+                "envFrom": [{"configMapRef": {"name": "jec-settings"}}, {"secretRef": {"name": "jec-s3"}}],
+                "resources": {"requests": {"cpu": "500m"}},
+                "volumeMounts": [
+                    {"name": "scratch", "mountPath": "/scratch"},
+                    {"name": "dagster-instance", "mountPath": "/opt/dagster/dagster_home/dagster.yaml"},
+                    {"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
+                ],
+            }
+        ],
+    },
+}
 POD = {"containers": [{"name": "dagster", "image": "jec-assets:gpu"}]}
 
 

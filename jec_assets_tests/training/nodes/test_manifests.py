@@ -17,7 +17,7 @@ from jec_assets.training.nodes.indexed_job import INDEX, indexed_job
 from jec_assets.training.nodes.kubeflow import RANK, pytorch_job, train_job
 from jec_assets.training.nodes.pods import pod_like
 from jec_assets.training.nodes.start import COMPONENT, Start
-from jec_assets_tests.training.nodes.samples import OWNER, POD, a_start
+from jec_assets_tests.training.nodes.samples import OWN, OWNER, POD, a_start
 
 Manifest = dict[str, Any]
 VERSION = "1.31"
@@ -136,35 +136,6 @@ def strict(schema: Manifest) -> Manifest:
     return changed
 
 
-OWN = {
-    "metadata": {"name": "step"},
-    "spec": {
-        "nodeName": "small",
-        "serviceAccountName": "jec-training",
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": True},
-        "volumes": [{"name": "scratch"}, {"name": "dagster-instance"}, {"name": "kube-api-access-x"}],
-        "containers": [
-            {
-                "name": "dagster",
-                "image": "jec-assets:cpu",
-                "command": ["dagster", "api", "execute_step"],
-                "env": [
-                    {"name": "DAGSTER_PG_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
-                    {"name": "OMP_NUM_THREADS", "value": "1"},
-                    {"name": "HTTPS_PROXY", "value": "http://proxy"},
-                ],
-                "envFrom": [{"configMapRef": {"name": "jec-settings"}}, {"secretRef": {"name": "jec-s3"}}],
-                "resources": {"requests": {"cpu": "500m"}},
-                "volumeMounts": [
-                    {"name": "scratch", "mountPath": "/scratch"},
-                    {"name": "dagster-instance", "mountPath": "/opt/dagster/dagster_home/dagster.yaml"},
-                    {"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
-                ],
-            }
-        ],
-    },
-}
 GPUS = {"limits": {"nvidia.com/gpu": "2"}}
 NEEDS = {
     "serviceAccountName": "jec-code",
@@ -192,6 +163,6 @@ def test_a_machines_pod_is_like_its_starters_but_has_less_to_say() -> None:
         "OMP_NUM_THREADS": "4",
     }
     assert (container["image"], container["resources"]) == ("jec-assets:cpu", GPUS)
-    assert container["envFrom"] == OWN["spec"]["containers"][0]["envFrom"]  # type: ignore[index]
+    assert container["envFrom"] == OWN["spec"]["containers"][0]["envFrom"]
     assert "command" not in container
     assert POD["containers"][0].keys() == {"name", "image"}
