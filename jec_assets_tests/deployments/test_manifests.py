@@ -25,7 +25,7 @@ from jec_assets_tests.deployments.rendered import (
 
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda folder: folder.name)
 # Made by hand, as docs/cluster.md says: credentials are in no file.
-SECRETS = {"jec-s3", "jec-postgres", "jec-endpoint"}
+SECRETS = {"jec-s3", "jec-postgres", "jec-endpoint", "jec-webhook"}
 # Rights that only some clusters need.
 OPTIONAL = (DEPLOYMENTS / "kserve/rights", DEPLOYMENTS / "kubeflow")
 SECRETIVE = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|ACCESS_KEY", re.IGNORECASE)
@@ -75,7 +75,7 @@ def test_no_pod_may_do_what_restricted_forbids(overlay: Path) -> None:
         assert context["runAsUser"] > 0, name
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
-        allowed = {"configMap", "emptyDir", "persistentVolumeClaim"}
+        allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
         assert all(set(volume) - {"name"} <= allowed for volume in spec.get("volumes", [])), name
 
 
@@ -137,6 +137,7 @@ def test_what_pods_name_exists_or_is_documented(overlay: Path) -> None:
             assert spec["serviceAccountName"] in accounts, name
         for volume in spec.get("volumes", []):
             assert "configMap" not in volume or volume["configMap"]["name"] in configs, name
+            assert "secret" not in volume or volume["secret"]["secretName"] in SECRETS, name
     for name, container in _containers(overlay):
         for source in container.get("envFrom", []):
             assert source.get("configMapRef", {}).get("name", SETTINGS) in configs, name

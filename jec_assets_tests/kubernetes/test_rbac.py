@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from kubernetes.utils import create_from_dict
 
 from jec_assets.cluster.apply import apply, delete
 from jec_assets.cluster.connection import ForbiddenError
 from jec_assets_tests.deployments.rendered import Manifest, accounts_and_rights
+from jec_assets_tests.kubernetes.access import make_accounts
 from jec_assets_tests.kubernetes.conftest import Cluster
 
 pytestmark = pytest.mark.needs("cluster")
@@ -55,8 +55,7 @@ EVERYBODY = {"authorization.k8s.io", "authentication.k8s.io"}
 @pytest.fixture
 def as_account(cluster: Cluster, namespace: str) -> Iterator[Callable[[str], client.ApiClient]]:
     """Clients with the token of an account, of the kind that a Pod gets."""
-    for manifest in accounts_and_rights(namespace):
-        create_from_dict(cluster.api, manifest)
+    make_accounts(cluster, namespace)
     opened: list[client.ApiClient] = []
 
     def act(account: str) -> client.ApiClient:
