@@ -17,7 +17,6 @@ from dagster._core.events import DagsterEventType
 from jec_assets.definitions import build_defs
 from jec_assets.defs.automation.retraining import look
 from jec_assets.defs.automation.runs import PARTITION, RETRAINING
-from jec_assets.defs.resources import resources
 from jec_assets.jets.arrivals import publish_calibrated_files
 from jec_assets.jets.filtering import FilteredFile
 from jec_assets.jets.manifest import POINTER, Manifest, ManifestRow
@@ -53,7 +52,7 @@ class Daemon:
             self.instance,
             self.cursor,
             repository_def=self._repository,
-            resources=resources(self.settings),
+            resources={"settings": self.settings, "storage": self.storage},
         )
         with context:
             data = self._repository.get_sensor_def("retraining").evaluate_tick(context)
