@@ -133,9 +133,9 @@ def open_tree(file: JetFile) -> Iterator[Any]:
     """
     import uproot
 
-    with _one_version(file):
+    with _one_version(file) as version:
         with naming(file):
-            opened = uproot.open(file.url, **_options(file))
+            opened = uproot.open(file.url, **_options(version))
         with opened:
             with naming(file):
                 # Of several cycles (jetTree;3, jetTree;4) uproot takes the highest, as it should be.
@@ -149,20 +149,20 @@ def _options(file: JetFile) -> dict[str, Any]:
     """How uproot asks an S3 server: for this version of the object and no other, by a client of the file's own."""
     if not file.url.startswith(S3):
         return {}
-    version = {"IfMatch": f'"{file.etag}"'} if file.etag else {}
+    version = {"IfMatch": f'"{file.etag}"'}
     return {**file.s3.options(), "s3_additional_kwargs": version, "skip_instance_cache": True}
 
 
 @contextmanager
-def _one_version(file: JetFile) -> Iterator[None]:
-    """FileNotGivenError where the file is another one at the end than at the beginning; S3 servers see to that."""
-    if file.url.startswith(S3):
-        yield
-        return
+def _one_version(file: JetFile) -> Iterator[JetFile]:
+    """The file as it is; FileNotGivenError where it is another one at the end. On S3, the server sees to that."""
     with naming(file):
-        before = as_it_is(file)
+        before = file if file.url.startswith(S3) and file.etag else as_it_is(file)
+    if file.url.startswith(S3):
+        yield before
+        return
     try:
-        yield
+        yield before
     except (JetFileError, RemoteReadError) as fault:
         if _is_another(file, before):
             raise _overwritten(file) from fault

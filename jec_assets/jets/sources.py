@@ -85,6 +85,8 @@ def load_listing(storage: Storage) -> list[JetFile]:
 
 def as_it_is(file: JetFile) -> JetFile:
     """The file with the size and ETag that it has this moment; OSError or SourceError where there is none."""
+    if file.url.startswith("s3://"):
+        return _stat_s3(file)
     if file.url.startswith("root://"):
         return _stat_xrootd(file.url)
     status = Path(file.url).stat()
@@ -127,6 +129,14 @@ def _list_s3(prefix: str, s3: S3Access) -> Iterator[JetFile]:
     for key, entry in entries.items():
         if key.endswith(".root"):
             yield JetFile(f"s3://{key}", int(entry["size"]), str(entry["ETag"]).strip('"'), s3)
+
+
+def _stat_s3(file: JetFile) -> JetFile:
+    import fsspec
+
+    system = fsspec.filesystem("s3", skip_instance_cache=True, **file.s3.options())
+    status = system.info(file.url)
+    return replace(file, size=int(status["size"]), etag=str(status["ETag"]).strip('"'))
 
 
 def _stat_xrootd(url: str) -> JetFile:
