@@ -26,6 +26,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "max_test_jets": None,
         "latency_repetitions": 1000,
         "latency_seconds": None,
+        "latency_graph_levels": True,
         "load_seconds": 10.0,
     },
 }
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
     latency_repetitions: int = Field(50, ge=2, description="requests per batch size (paper: 1,000)")
     latency_seconds: float | None = Field(
         1.0, gt=0, description="seconds per batch size, all protocols together, two requests at least; None: no cap"
+    )
+    latency_graph_levels: bool = Field(
+        False, description="measure at every graph level too, served one after the other, four times as long"
     )
     load_seconds: float = Field(0.3, gt=0, description="seconds under each load, of some ten per family")
 

@@ -37,6 +37,7 @@ from jec_assets.serving.rollout_log import RolloutRecord
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint, publish_endpoint
+from jec_assets.serving.served_levels import measure_served_levels
 from jec_assets.serving.staged import roll_out_staged
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.watch import serve_watched
@@ -125,7 +126,9 @@ def latency_benchmark(
     latencies = measure(endpoint, sessions, jets, plan, context.log.info)
     levels = measure_levels(graphs, SERVED_THREADS, jets, replace(plan, batch_sizes=LEVEL_SIZES), context.log.info)
     loads = measure_load(endpoint, sessions, jets, LoadPlan(settings.load_seconds), context.log.info)
-    report = latency_report(latencies, levels, loads)
+    measured = models if settings.latency_graph_levels else ()
+    served_levels = measure_served_levels(endpoint, repository, measured, jets, plan, context.log.info)
+    report = latency_report(latencies, levels, loads, served_levels)
     published = publish(storage, report, {**provenance, "endpoint": endpoint.url})
     return dg.MaterializeResult(
         data_version=dg.DataVersion(published.digest), metadata=report_metadata(storage, report)

@@ -12,7 +12,7 @@ import polars as pl
 
 from jec_assets.plots.latency import PROTOCOLS, QUANTITIES, Quantity, latency
 from jec_assets.reports import published
-from jec_assets.reports.levels import levels_table
+from jec_assets.reports.levels import levels_table, served_levels_table
 from jec_assets.reports.load import load_figures, load_summary, load_table
 from jec_assets.reports.report import NOTHING, JsonValue, Report, ReportError, ReportFigure, Table, nested
 from jec_assets.reports.text import count_text, milliseconds_text, title
@@ -37,11 +37,13 @@ GROUP = ("family", "protocol")
 REQUIRED = (*GROUP, "batch_size", "repetitions", *MILLISECONDS, TIMES_IN_PROCESS, "jets_per_second")
 
 
-def latency_report(latencies: pl.DataFrame, levels: pl.DataFrame, loads: pl.DataFrame) -> Report:
+def latency_report(
+    latencies: pl.DataFrame, levels: pl.DataFrame, loads: pl.DataFrame, served_levels: pl.DataFrame
+) -> Report:
     """Describe latencies, times at each graph level, and loads; `ReportError` names a column that latencies lack.
 
-    Tables as `jec_assets.serving` measures them: `latency.SCHEMA`, `level_latency.SCHEMA`, `load.SCHEMA`. The latter
-    two may have no rows.
+    Tables as `jec_assets.serving` measures them: `latency.SCHEMA`, `level_latency.SCHEMA`, `load.SCHEMA`,
+    `served_levels.SCHEMA`. All but the first may have no rows.
     """
     missing = [name for name in REQUIRED if name not in latencies.columns]
     if missing or latencies.is_empty():
@@ -59,6 +61,7 @@ def latency_report(latencies: pl.DataFrame, levels: pl.DataFrame, loads: pl.Data
             _table("Smallest and largest batches", _extremes(ordered)),
             _table("All batch sizes", ordered),
             *levels_table(levels),
+            *served_levels_table(served_levels, MILLISECONDS),
             *load_table(loads),
         ),
         (*(_figure(ordered, quantity) for quantity in QUANTITIES), *load_figures(loads)),
@@ -67,6 +70,7 @@ def latency_report(latencies: pl.DataFrame, levels: pl.DataFrame, loads: pl.Data
                 "headline": _headline(ordered, fastest),
                 "measurements": ordered.select(REQUIRED).to_dicts(),
                 "levels": levels.to_dicts(),
+                "served_levels": served_levels.to_dicts(),
                 "load": loads.to_dicts(),
             }
         },

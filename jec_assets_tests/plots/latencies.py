@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from jec_assets.serving import latency, level_latency, load
+from jec_assets.serving import latency, level_latency, load, served_levels
+from jec_assets.serving.graph_levels import LEVELS
 
 BATCH_SIZES = (2, 16, 1024)
 
@@ -42,6 +43,12 @@ def level_table() -> pl.DataFrame:
         for level, times in (("disabled", 1.5), ("basic", 1.2), ("extended", 1.0), ("all", 1.0))
     ]
     return pl.DataFrame(rows, level_latency.SCHEMA, orient="row")
+
+
+def served_level_table() -> pl.DataFrame:
+    times = latency_table().filter(family="pfn")
+    levels = [times.with_columns(pl.lit(level).alias("level")) for level in LEVELS]
+    return pl.concat(levels).select(*served_levels.SCHEMA)
 
 
 def load_table() -> pl.DataFrame:

@@ -20,7 +20,7 @@ from jec_assets.training.result import EpochFigures
 from jec_assets_tests.evaluation.networks.test_complexity import FOOTPRINT, THROUGHPUT
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 from jec_assets_tests.evaluation.synthetic_split import split_jets
-from jec_assets_tests.plots.latencies import latency_table, level_table, load_table
+from jec_assets_tests.plots.latencies import latency_table, level_table, load_table, served_level_table
 
 RESAMPLING = Resampling(5, 1)
 NAMES = ("loss", "flavor", "resolution", "search", "complexity", "latency", "dataset")
@@ -54,7 +54,7 @@ def reports() -> dict[str, Report]:
                 Complexity("particle_net", 0.066, 123_469, 47_588_001, 1.3e7, FOOTPRINT, THROUGHPUT),
             ]
         ),
-        latency_report(latency_table(), level_table(), load_table()),
+        latency_report(latency_table(), level_table(), load_table(), served_level_table().clear()),
         dataset_report(
             {"train": training, "validation": training.head(900), "test": test}, split_jets(test), Sample(1000)
         ),

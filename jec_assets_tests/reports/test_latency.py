@@ -7,7 +7,7 @@ import pytest
 
 from jec_assets.reports.latency import latency_report
 from jec_assets.reports.report import Report, ReportError, Table
-from jec_assets_tests.plots.latencies import latency_table, level_table, load_table
+from jec_assets_tests.plots.latencies import latency_table, level_table, load_table, served_level_table
 
 FEW = pl.when(pl.col("batch_size") == 1024)
 
@@ -19,7 +19,7 @@ def row(table: Table, *labels: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return latency_report(latency_table(), level_table(), load_table())
+    return latency_report(latency_table(), level_table(), load_table(), served_level_table())
 
 
 def test_every_way_has_rows(report: Report):
@@ -50,11 +50,14 @@ def test_numbers_have_all_that_was_measured(report: Report):
     assert headline["smallest_batch_round_trip_ms"] == pytest.approx(3.06)
     assert len(numbers["measurements"]) == 18
     assert (len(numbers["levels"]), len(numbers["load"])) == (4, 8)
+    assert len(numbers["served_levels"]) == 36
     json.dumps(report.numbers, allow_nan=False)
 
 
 def test_levels_and_loads_have_tables(report: Report):
-    levels, loads = report.tables[2:]
+    levels, served, loads = report.tables[2:]
+    assert len(served.rows) == 36
+    assert row(served, "PFN", "basic", "HTTP", "1024")["Jets per second"] == "30,368"
     assert row(levels, "PFN", "64", "disabled")["Of level all"] == "1.50"
     assert row(levels, "PFN", "64", "disabled")["Largest difference"] == "5.0e-08"
     assert [cells[-1] for cells in loads.rows].count("knee") == 1
@@ -71,14 +74,14 @@ def test_figures_of_what_was_answered(report: Report):
 
 
 def test_what_was_not_measured_is_left_out():
-    report = latency_report(latency_table(), level_table().clear(), load_table().clear())
+    report = latency_report(latency_table(), level_table().clear(), load_table().clear(), served_level_table().clear())
     assert len(report.tables) == 2
     assert len(report.figures) == 4
     measured = latency_table().with_columns(
         FEW.then(7).otherwise(1000).alias("repetitions"),
         *(FEW.then(None).otherwise(column).alias(column) for column in ("round_trip_p50_ms", "round_trip_p95_ms")),
     )
-    report = latency_report(measured, level_table().clear(), load_table().clear())
+    report = latency_report(measured, level_table().clear(), load_table().clear(), served_level_table().clear())
     assert report.summary.endswith("Each batch size was measured with 7 to 1,000 requests.")
     cells = row(report.tables[1], "PFN", "HTTP", "1024")
     assert (cells["Repetitions"], cells["median [ms]"], cells["95 % [ms]"]) == ("7", "–", "–")
@@ -87,6 +90,6 @@ def test_what_was_not_measured_is_left_out():
 
 def test_latencies_that_were_not_measured():
     with pytest.raises(ReportError, match="has no compute_ms"):
-        latency_report(latency_table().drop("compute_ms"), level_table(), load_table())
+        latency_report(latency_table().drop("compute_ms"), level_table(), load_table(), served_level_table())
     with pytest.raises(ReportError, match="has no rows"):
-        latency_report(latency_table().clear(), level_table(), load_table())
+        latency_report(latency_table().clear(), level_table(), load_table(), served_level_table())

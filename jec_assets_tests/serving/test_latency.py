@@ -4,7 +4,10 @@ import polars as pl
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.candidate import candidate_of
+from jec_assets.serving.endpoint import Endpoint
 from jec_assets.serving.graph_levels import DEFAULT_LEVEL, LEVELS
+from jec_assets.serving.instances import served_versions
 from jec_assets.serving.latency import (
     FEWEST,
     FEWEST_FOR_PERCENTILES,
@@ -17,7 +20,11 @@ from jec_assets.serving.latency import (
 )
 from jec_assets.serving.level_latency import SCHEMA as LEVEL_SCHEMA
 from jec_assets.serving.level_latency import measure_levels
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import JetSession, inference_session
+from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
+from jec_assets.serving.served_levels import SCHEMA as SERVED_LEVEL_SCHEMA
+from jec_assets.serving.served_levels import measure_served_levels
 from jec_assets_tests.serving.conftest import Served
 
 
@@ -83,3 +90,26 @@ def test_levels_are_timed_beside_the_default(pfn_onnx: bytes, jets: PackedJets) 
     assert table["largest_difference"].max() < 1e-5
     assert table["median_ms"].min() > 0
     assert lines == ["pfn: 4 graph levels at 2 batch sizes"]
+
+
+@pytest.mark.needs("triton")
+def test_every_level_is_served_and_measured_and_withdrawn(served: Served, jets: PackedJets) -> None:
+    storage, lines = served.repository.storage, list[str]()
+    publish_endpoint(storage, served.endpoint)
+    try:
+        plan = LatencyPlan(FEWEST, None, batch_sizes=(2,))
+        table = measure_served_levels(served.endpoint, served.repository, [served.model], jets, plan, lines.append)
+    finally:
+        storage.remove(ENDPOINT_KEY)
+    assert table.schema == pl.Schema(SERVED_LEVEL_SCHEMA)
+    expected = [("pfn", level, way, 2, FEWEST) for level in LEVELS for way in WAYS]
+    assert table.select("family", "level", "protocol", "batch_size", "repetitions").rows() == expected
+    assert served_versions(served.endpoint) == {("pfn", served.model.version)}
+    assert candidate_of(served.repository, "pfn") is None
+
+
+def test_nothing_to_serve_is_an_empty_table(repository: ModelRepository, jets: PackedJets) -> None:
+    nowhere = Endpoint("url", "127.0.0.1:1", "127.0.0.1:1")
+    table = measure_served_levels(nowhere, repository, (), jets, LatencyPlan(FEWEST, None), lambda _: None)
+    assert table.is_empty()
+    assert table.schema == pl.Schema(SERVED_LEVEL_SCHEMA)
