@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster import _check as check
 from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandlerContext
@@ -26,7 +27,7 @@ class ExecutorError(RuntimeError):
 
 
 class WatchfulStepHandler(K8sStepHandler):
-    """dagster-k8s's, which doesn't wait forever for a step whose Job has ended without a word of the step.
+    """dagster-k8s's, which says why a pod failed, and doesn't wait forever for one that was lost.
 
     A Job that has lost its pod (deleted, evicted, its node gone) may start a second one. That one finds its step begun,
     leaves it alone and exits with 0, and the Job counts as complete (dagster-io/dagster#33755).
@@ -47,10 +48,10 @@ class WatchfulStepHandler(K8sStepHandler):
         All that a step writes into the event log is there before its Job is complete, and is read between two checks.
         """
         said = super().check_step_health(step_handler_context)
-        if not said.is_healthy:
-            return said
         job_name = self._get_k8s_step_job_name(step_handler_context)
-        namespace = self._get_container_context(step_handler_context).namespace
+        namespace = check.not_none(self._get_container_context(step_handler_context).namespace)
+        if not said.is_healthy:
+            return CheckStepHealthResult.unhealthy(f"{said.unhealthy_reason}\n{self._why(job_name, namespace)}")
         status = self._api_client.get_job_status(job_name, namespace)
         if status is None or not status.succeeded:
             return said
@@ -60,6 +61,12 @@ class WatchfulStepHandler(K8sStepHandler):
         return CheckStepHealthResult.unhealthy(
             f"Kubernetes job {job_name} is complete, but its step never ended: its first pod was lost"
         )
+
+    def _why(self, job_name: str, namespace: str) -> str:
+        """What Kubernetes knows of a Job and its pods: exit codes, want of memory, evictions, ends of logs."""
+        pods = self._api_client.get_pods_in_job(job_name, namespace)
+        said = [self._api_client.get_pod_debug_info(pod.metadata.name, namespace, pod) for pod in pods]
+        return "\n".join([self._api_client.get_job_debug_info(job_name, namespace), *said])
 
 
 @dg.executor(name="kubernetes", requirements=multiple_process_executor_requirements())
