@@ -10,7 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from jec_assets.serving.kubernetes.plan import LABELS, PORTS
 from jec_assets.settings import Settings
+from jec_assets.training.nodes.start import COMPONENT
 from jec_assets_tests.deployments.rendered import (
     BASE,
     DEPLOYMENTS,
@@ -252,6 +254,18 @@ def test_every_service_finds_its_pods_and_is_let_in(overlay: Path) -> None:
         ]
         # People reach the UI by port-forward, which comes from the node.
         assert name == "jec-webserver" or _lets_in(policies, template["metadata"]["labels"], port), name
+
+
+@every_overlay
+def test_policies_know_the_pods_that_steps_make(overlay: Path) -> None:
+    policies = of_kind(rendered(overlay), "NetworkPolicy")
+    for port in (PORTS.http, PORTS.grpc, PORTS.metrics):
+        assert _lets_in([policies["to-endpoint"]], LABELS, port)
+    assert policies["training-nodes"]["spec"]["podSelector"] == {"matchLabels": COMPONENT}
+    [outwards] = policies["dagster-outwards"]["spec"]["podSelector"]["matchExpressions"]
+    # As dagster-k8s calls a run and a step, and this project the Pods of a training.
+    assert {"run_worker", "step_worker", *COMPONENT.values()} <= set(outwards["values"])
+    assert outwards["key"] in COMPONENT
 
 
 def test_every_file_of_deployments_that_is_yaml_can_be_read_safely() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from jec_assets.serving.kubernetes.deployment import deployment
+from jec_assets.serving.kubernetes.plan import EndpointPlan
 from jec_assets_tests.deployments.rendered import DEPLOYMENTS, of_kind, rendered
 from jec_assets_tests.serving.conftest import serving, small_network
 
@@ -88,5 +90,7 @@ def test_the_dashboards_panels_do_not_overlap_and_have_a_unit() -> None:
 
 def test_prometheus_finds_the_endpoints_pods_and_their_port() -> None:
     spec = of_kind(rendered(MONITORING), "PodMonitor")["jec-endpoint"]["spec"]
-    assert spec["selector"]["matchLabels"] == {"app.kubernetes.io/component": "endpoint"}
-    assert [each["port"] for each in spec["podMetricsEndpoints"]] == ["metrics"]
+    made = deployment(EndpointPlan("s3://any/models", "any:1", ("tritonserver",)))["spec"]["template"]
+    assert spec["selector"]["matchLabels"].items() <= made["metadata"]["labels"].items()
+    [port] = [each["port"] for each in spec["podMetricsEndpoints"]]
+    assert port in {each["name"] for container in made["spec"]["containers"] for each in container["ports"]}
