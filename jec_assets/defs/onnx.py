@@ -85,7 +85,8 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
 def instances_of(settings: Settings, family: str) -> InstanceSettings:
     """How a family is run by the server."""
-    return InstanceSettings(graph_level=settings.graph_levels.get(family, DEFAULT_LEVEL))
+    on_gpus = settings.endpoint == "kubernetes" and settings.endpoint_gpus > 0
+    return InstanceSettings(graph_level=settings.graph_levels.get(family, DEFAULT_LEVEL), on_gpus=on_gpus)
 
 
 def _said(each: Release) -> str:

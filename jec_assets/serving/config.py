@@ -45,13 +45,15 @@ class InstanceSettings:
     """How a model is run by the server.
 
     threads: of one instance, for one batch (0: one per core). instances: batches computed at once.
-    max_batch_size: jets in a batch. graph_level: how far ONNX Runtime may change the graph.
+    max_batch_size: jets in a batch. graph_level: how far ONNX Runtime may change the graph. on_gpus: so many instances
+    on each of the server's GPUs; it must have one.
     """
 
     threads: int = 1
     instances: int = 1
     max_batch_size: int = 100_000
     graph_level: GraphLevel = DEFAULT_LEVEL
+    on_gpus: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def config_pbtxt(name: str, pointer: Pointer, widths: ModelWidths, settings: Ins
     from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
     config = ModelConfig(backend=BACKEND, max_batch_size=settings.max_batch_size)
-    config.instance_group.add(kind=ModelInstanceGroup.KIND_CPU, count=settings.instances)
+    kind = ModelInstanceGroup.KIND_GPU if settings.on_gpus else ModelInstanceGroup.KIND_CPU
+    config.instance_group.add(kind=kind, count=settings.instances)
     # Requests that wait while an instance computes go into one batch; none waits for others to come.
     config.dynamic_batching.max_queue_delay_microseconds = 0
     config.parameters[THREADS_PARAMETER].string_value = str(settings.threads)

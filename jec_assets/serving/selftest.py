@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
 
-TOLERANCE = 1e-6  # of the prediction; the same library on the same machine gives 0
+# Of the prediction. The same library on the same machine gives 0; another processor, a GPU among them, and another
+# release of the library move the last digits.
+TOLERANCE, TOLERANCE_ELSEWHERE = 1e-6, 1e-5
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ def self_test(
     """Compare the server's answers, over HTTP and gRPC, with ONNX Runtime in this process on the same published file.
 
     name: what the server calls the model, where that isn't its family. Raises EndpointError if another version is
-    served or an answer differs by more than TOLERANCE.
+    served or an answer differs by more than TOLERANCE, of a server elsewhere by more than TOLERANCE_ELSEWHERE.
     """
     name = name or model.family
+    allowed = TOLERANCE if endpoint.kind == "local" else TOLERANCE_ELSEWHERE
     computed = inference_session(repository.onnx(model), threads=1).predict(jets)
     largest = 0.0
     for protocol in PROTOCOLS:
@@ -53,10 +56,10 @@ def self_test(
                     f"{endpoint.url} serves versions {versions} of {name}; published is {model.version}"
                 )
             difference = float(np.abs(client.log_factors(name, jets) - computed).max())
-        if not difference <= TOLERANCE:  # NaN fails too
+        if not difference <= allowed:  # NaN fails too
             raise EndpointError(
                 f"{endpoint.url} answers {name} over {protocol} {difference:.3g} away from what the published "
-                f"model computes (allowed: {TOLERANCE:g})"
+                f"model computes (allowed: {allowed:g})"
             )
         largest = max(largest, difference)
     return SelfTest(model.family, model.version, len(jets), largest)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from jec_assets.serving.config import (
     InstanceSettings,
@@ -39,6 +39,14 @@ def test_the_configuration_says_what_production_triton_needs() -> None:
     assert config.parameters["intra_op_thread_count"].string_value == "2"
     assert config.parameters["model_record"].string_value == '{"version": 3}'
     assert list(config.version_policy.specific.versions) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("on_gpus", "kind"), [(False, ModelInstanceGroup.KIND_CPU), (True, ModelInstanceGroup.KIND_GPU)]
+)
+def test_instances_are_where_they_shall_be(on_gpus: bool, kind: int) -> None:
+    config = parsed(config_pbtxt("pfn", POINTER, ModelWidths(14, 9), InstanceSettings(on_gpus=on_gpus), "{}"))
+    assert [group.kind for group in config.instance_group] == [kind]
 
 
 def test_quantiles_are_declared_and_labeled() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from jec_assets.jets.packed import PackedJets
@@ -9,7 +12,7 @@ from jec_assets.processes import free_ports
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.endpoint import EndpointError, existing_endpoint
 from jec_assets.serving.repository import ModelRepository
-from jec_assets.serving.selftest import self_test
+from jec_assets.serving.selftest import TOLERANCE, TOLERANCE_ELSEWHERE, self_test
 from jec_assets.storage import Storage
 from jec_assets_tests.serving.conftest import Served, card_of
 
@@ -39,6 +42,23 @@ def test_a_server_that_answers_something_else_fails(
     model = elsewhere.publish(card_of("pfn", other_pfn_onnx), other_pfn_onnx, InstanceSettings())
     with pytest.raises(EndpointError, match="away from what the published model computes"):
         self_test(served.endpoint, elsewhere, model, jets)
+
+
+def test_only_a_server_elsewhere_may_differ_in_the_last_digits(
+    served: Served, jets: PackedJets, pfn_onnx: bytes, tmp_path: Path
+) -> None:
+    nudged = onnx.load_from_string(pfn_onnx)
+    for weights in nudged.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT:
+            moved = onnx.numpy_helper.to_array(weights) * np.float32(1 + 2e-6)
+            weights.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.float32), weights.name))
+    other = nudged.SerializeToString()
+    elsewhere = ModelRepository(Storage(str(tmp_path)))
+    model = elsewhere.publish(card_of("pfn", other), other, InstanceSettings())
+    with pytest.raises(EndpointError, match="away from what the published model computes"):
+        self_test(served.endpoint, elsewhere, model, jets)
+    result = self_test(replace(served.endpoint, kind="kubernetes"), elsewhere, model, jets)
+    assert TOLERANCE < result.max_abs_difference <= TOLERANCE_ELSEWHERE
 
 
 def test_an_existing_server_is_taken_as_it_is(served: Served) -> None:

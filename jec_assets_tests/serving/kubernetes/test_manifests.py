@@ -111,7 +111,8 @@ def test_gpus_are_limits_that_nodes_with_gpus_give_and_are_not_taken_twice_in_a_
     assert pod_spec(LARGE)["tolerations"][0]["key"] == "nvidia.com/gpu"
     strategy = deployment.deployment(LARGE)["spec"]["strategy"]["rollingUpdate"]
     assert strategy == {"maxSurge": 0, "maxUnavailable": 1}
-    assert "nvidia.com/gpu" not in json.dumps(pod_spec(PLAN))
+    assert {"name": "NVIDIA_TF32_OVERRIDE", "value": "0"} in _container(LARGE)["env"]
+    assert "nvidia" not in json.dumps(pod_spec(replace(PLAN, image="jec-assets:cpu"))).lower()
     assert deployment.deployment(PLAN)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
