@@ -81,8 +81,9 @@ class VersionStore:
         """Keep a model as a version, which nothing serves by that.
 
         A network that is there already as the same ONNX file keeps its number; a version that is damaged since is left
-        where it is, and the next number is used. What an interrupted attempt left is a folder without a model, whose
-        number is used again, or a whole version, which is found.
+        where it is, and the next number is used. What an interrupted attempt left is a whole version, which is found,
+        or a folder without a model, whose number is not used again: another run may be writing there. Of several that
+        take the same number at once one gets it, and the others get a ConflictError.
         """
         check_name(card.family)
         return self._find(card, onnx) or self._write(card, onnx)
@@ -98,14 +99,11 @@ class VersionStore:
         return None
 
     def _write(self, card: ModelCard, onnx: bytes) -> PublishedModel:
-        folders = self._folders(card.family)
-        taken = (number for number, files in folders.items() if _is_whole(files) or TOMBSTONE in files)
-        version = max(taken, default=0) + 1
+        version = max(self.numbers(card.family), default=0) + 1
         published = PublishedModel(card, version, digest_bytes(onnx), datetime.now(UTC).isoformat(timespec="seconds"))
-        record = version_key(card.family, version, RECORD)
-        self.storage.replace_json(record, published.to_dict(), self.storage.read_held(record))
+        self.storage.replace_json(version_key(card.family, version, RECORD), published.to_dict(), Held())
         self.storage.publish_bytes(version_key(card.family, version, README), readme(published).encode())
-        self.storage.replace_bytes(version_key(card.family, version, MODEL), onnx, Held())  # there is none
+        self.storage.publish_bytes(version_key(card.family, version, MODEL), onnx)
         return published
 
     def remove(self, family: str, version: int) -> None:

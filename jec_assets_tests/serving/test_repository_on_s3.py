@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.deployment import load_served, promote, rollback, try_out
 from jec_assets.serving.layout import ROOT
 from jec_assets.serving.reachable import UnreachableRepositoryError
+from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.repository import ModelRepository, Retention
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
@@ -23,7 +26,7 @@ from jec_assets.serving.served import publish_endpoint
 from jec_assets.serving.tags import set_tag, tags_of
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.version_store import BrokenRepositoryError
-from jec_assets.storage import Storage
+from jec_assets.storage import ConflictError, Storage
 from jec_assets_tests.faulty_s3 import FaultyS3, answering, cutting, faulty_s3, silent
 from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.serving.conftest import card_of
@@ -84,7 +87,27 @@ def test_a_publish_that_is_killed_at_any_step_leaves_the_old_version_served(root
             ModelRepository(dying).publish(card_of("pfn", b"two"), b"two", SETTINGS)
         assert repository.current("pfn") == first
     repository.check("pfn")
-    assert repository.publish(card_of("pfn", b"two"), b"two", SETTINGS).version == 2
+    assert repository.publish(card_of("pfn", b"two"), b"two", SETTINGS).version == 4  # two numbers were taken in vain
+
+
+def test_of_runs_that_publish_at_once_one_gets_through_and_nothing_is_mixed(root: str) -> None:
+    publishers, start = 4, Barrier(4)
+
+    def publish(number: int) -> PublishedModel | None:
+        start.wait()
+        onnx = b"model %d" % number
+        try:
+            return ModelRepository(Storage(root)).publish(card_of("pfn", onnx), onnx, SETTINGS)
+        except ConflictError:
+            return None
+
+    with ThreadPoolExecutor(publishers) as pool:
+        published = [model for model in pool.map(publish, range(publishers)) if model is not None]
+    repository = ModelRepository(Storage(root))
+    repository.check("pfn")
+    assert repository.current("pfn") in published
+    for version in repository.versions("pfn"):
+        repository.onnx(repository.model("pfn", version))
 
 
 @pytest.mark.needs("triton")
