@@ -32,12 +32,13 @@ def train(
     from jec_assets.search.setup import plan_of, study_of
     from jec_assets.search.trial import run_trial
     from jec_assets.storage import ArtifactMissingError
+    from jec_assets.training.config import TrainingConfigError
 
     settings = settings_now()
     try:
         label = f"{family_named(family).title} trial {trial_key(trial)}"
         study, plan = study_of(settings, storage_of(settings)), plan_of(settings, family, trial)
-    except (UnknownFamilyError, ArtifactMissingError) as fault:
+    except (UnknownFamilyError, ArtifactMissingError, TrainingConfigError) as fault:
         fail(str(fault))
     console.print(f"{label}: {plan.optimization}, {plan.hyperparameters}", soft_wrap=True, highlight=False)
     with TrainingBars(console) as bars:

@@ -3,8 +3,8 @@
 Belongs here: joining the others, and training the job's network with them. Does not belong here: the training itself
 (`loop.py`), which asks `jec_assets.models.group` what it needs to know of the group.
 
-`launch.py` starts workers on this machine. On several, start this on each of them, with the job, the jets' caches and
-the checkpoints' storage on disks that all of them see:
+`launch.py` starts workers on this machine, and `nodes/` on several of a cluster. On several of one's own, start this on
+each of them, with the job, the jets' caches and the checkpoints' storage on disks that all of them see:
 
     torchrun --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint HOST:PORT --rdzv-id NAME \\
         -m jec_assets.training.worker FOLDER/job.json

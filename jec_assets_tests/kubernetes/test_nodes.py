@@ -133,6 +133,11 @@ def machines(place: Place) -> list[psutil.Process]:
     return find(lambda arguments: f"--name={name}" in arguments and "train-node" in arguments)
 
 
+def workers(place: Place) -> list[psutil.Process]:
+    """Every process that trains for them."""
+    return find(lambda arguments: arguments[-1:] != [] and arguments[-1].startswith(str(place.folder / "work")))
+
+
 def silent(_: Progress) -> None:
     pass
 
@@ -154,7 +159,7 @@ def test_a_trial_trains_on_two_nodes_and_leaves_nothing(place: Place) -> None:
 
 
 def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoint(place: Place) -> None:
-    job = a_job(place.storage, place.folder / "step", replace(CONFIG, epochs=60))
+    job = a_job(place.storage, place.folder / "step", replace(CONFIG, epochs=20))
     heard: list[Progress] = []
 
     def kill_the_second(_: Progress) -> None:
@@ -169,7 +174,7 @@ def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoin
     assert place.jobs() == []
     result = train_on_nodes(job, place.nodes, place.files, heard.append)
     assert heard[0].number > 1, "it began anew"
-    assert len(result.history) == 60
+    assert len(result.history) == 20
     assert job.network_file.exists()
 
 
@@ -179,15 +184,17 @@ class StoppedError(Exception):
 
 def test_nothing_is_left_by_a_step_that_is_stopped(place: Place) -> None:
     def stop(_: Progress) -> None:
+        assert workers(place)
         raise StoppedError
 
     with pytest.raises(StoppedError):
         train_on_nodes(a_job(place.storage, place.folder / "step", ENDLESS), place.nodes, place.files, stop)
     assert (place.jobs(), place.services()) == ([], [])
-    until(lambda: machines(place) == [], "machines still run")
+    until(lambda: machines(place) == workers(place) == [], "machines still run")
 
 
-def test_machines_go_with_the_pod_that_started_them(place: Place) -> None:
+def start_sleepers(place: Place) -> None:
+    """Objects as a training's, of the step's pod, whose machines do nothing."""
     own = client.CoreV1Api(place.cluster.api).read_namespaced_pod(STEP, place.namespace)
     owner = {"apiVersion": "v1", "kind": "Pod", "name": STEP, "uid": own.metadata.uid}
     pod = {"containers": [{"name": "dagster", "image": "host", "env": [{"name": "JEC_STORAGE_ROOT", "value": "/"}]}]}
@@ -196,8 +203,29 @@ def test_machines_go_with_the_pod_that_started_them(place: Place) -> None:
             manifest["spec"]["template"]["spec"]["containers"][0]["command"] = ["sleep", "1000"]
         apply(place.cluster.api, manifest, place.namespace)
     assert len(place.jobs()) == TWO
+
+
+def test_machines_go_with_the_pod_that_started_them(place: Place) -> None:
+    start_sleepers(place)
     client.CoreV1Api(place.cluster.api).delete_namespaced_pod(STEP, place.namespace, grace_period_seconds=0)
     until(lambda: place.jobs() == place.services() == [], "the cluster's garbage collector left something")
+
+
+def test_what_an_earlier_start_left_is_ended_first(place: Place) -> None:
+    """As after a step's pod that was killed, and is still there for its log."""
+    start_sleepers(place)
+    core = client.CoreV1Api(place.cluster.api)
+
+    def others() -> list[str]:
+        pods = core.list_namespaced_pod(place.namespace).items
+        return [pod.metadata.name for pod in pods if pod.spec.containers[0].command[0] == "sleep"]
+
+    until(lambda: len(others()) == TWO + 1, "no sleepers")
+    seen: list[list[str]] = []
+    train_on_nodes(
+        a_job(place.storage, place.folder / "step"), place.nodes, place.files, lambda _: seen.append(others())
+    )
+    assert seen[0] == [STEP]
 
 
 def test_a_machine_that_can_never_begin_is_said_at_once(place: Place) -> None:

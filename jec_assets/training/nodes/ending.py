@@ -47,12 +47,15 @@ def lost(api: ApiClient, held: Manifest, pods: list[Manifest]) -> NodesLostError
     return NodesLostError(f"{title}: {said}. {first.name} said last:\n{last_lines(api, first.pod, container)}")
 
 
+def is_waiting(pod: Manifest) -> bool:
+    """Whether a pod hasn't begun."""
+    return bool(pod["status"].get("phase") == "Pending")
+
+
 def require_hope(pods: list[Manifest]) -> None:
-    """ClusterError where a pod will never begin. Pods that ended are no matter of hope."""
-    for pod in pods:
-        fault = fault_of(pod)
-        if fault is not None and pod["status"].get("phase") == "Pending":
-            raise ClusterError(f"a machine of the training can't begin: {fault}")
+    """ClusterError where a pod will never begin."""
+    for fault in filter(None, map(fault_of, filter(is_waiting, pods))):
+        raise ClusterError(f"a machine of the training can't begin: {fault}")
 
 
 @dataclass(frozen=True)

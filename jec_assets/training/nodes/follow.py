@@ -9,6 +9,7 @@ latest with their time (`Nodes.hours`). Whoever starts a training ends first wha
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Literal
 
 from jec_assets.cluster.apply import apply, delete, listed, read
 from jec_assets.cluster.connection import ClusterError, connect
+from jec_assets.cluster.pods import waits_for
 from jec_assets.storage import write_atomically
 from jec_assets.training.launch import error_of
-from jec_assets.training.nodes.ending import NodesLostError, ended, lost, require_hope
+from jec_assets.training.nodes.ending import NodesLostError, ended, is_waiting, lost, require_hope
 from jec_assets.training.nodes.indexed_job import indexed_job
 from jec_assets.training.nodes.kubeflow import pytorch_job, train_job
 from jec_assets.training.nodes.pods import pod_like
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from jec_assets.training.nodes.files import TrainingFiles
     from jec_assets.training.progress import Progress, Reporter
     from jec_assets.training.result import TrainingResult
+
+_LOGGER = logging.getLogger(__name__)
 
 Kind = Literal["indexed_job", "pytorch_job", "train_job"]
 MANIFESTS = {"indexed_job": indexed_job, "pytorch_job": pytorch_job, "train_job": train_job}
@@ -146,7 +150,7 @@ class _Training:
 
 def _followed(training: _Training, reporter: Reporter) -> TrainingResult:
     """Hand on progress until there is a result."""
-    files, heard = training.start.files, None
+    files, heard, waited = training.start.files, None, ""
     while True:
         # Asked for first: what a machine says, it says before its pod ends.
         held, pods = training.read(), training.pods()
@@ -161,7 +165,16 @@ def _followed(training: _Training, reporter: Reporter) -> TrainingResult:
         if ended(held):
             raise lost(training.api, held, pods)
         require_hope(pods)
+        waited = _waited(pods, waited)
         time.sleep(HEARD_EVERY)
+
+
+def _waited(pods: list[Manifest], before: str) -> str:
+    """Log what pods wait for, where it isn't what they waited for before; what it is."""
+    waiting = "; ".join(filter(None, map(waits_for, filter(is_waiting, pods))))
+    if waiting not in {"", before}:
+        _LOGGER.warning("the training waits: %s", waiting)
+    return waiting
 
 
 def _reported(progress: Progress | None, heard: Progress | None, reporter: Reporter) -> Progress | None:

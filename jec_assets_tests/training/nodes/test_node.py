@@ -23,6 +23,7 @@ from jec_assets.training.nodes.start import Start
 from jec_assets.training.reproducible import seeded
 from jec_assets_tests.namespaces import Node, two_nodes
 from jec_assets_tests.processes import ended, free_port
+from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.training.nodes.samples import CONFIG, TWO, a_job, a_start, publish_jets
 from jec_assets_tests.training.test_data_parallel import figures, same_network
 
@@ -152,11 +153,23 @@ def test_two_machines_of_a_pytorch_job_train_as_one_does(start: Start, tmp_path:
 
 
 @pytest.mark.slow
-def test_a_lost_machine_ends_the_other_and_both_go_on_from_the_checkpoint(start: Start, tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=40)
+@pytest.mark.needs("s3")
+def test_a_lost_machine_ends_the_other_and_both_go_on_from_the_checkpoint(
+    s3: str, toy_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that they share is a prefix on S3."""
+    make_bucket(s3, "nodes", monkeypatch)
+    start = a_start(Storage("s3://nodes/storage", tmp_path / "cache"))
+    publish_jets(start.files.storage, toy_source)
+    config = replace(CONFIG, epochs=20)
     start.files.publish(a_job(start.files.storage, tmp_path / "step", config))
-    command, variables = on_loopback(command_of(start)), variables_of(start.files.storage, tmp_path / "work")
-    machines = [Machine(command, variables | {INDEX: str(index)}, tmp_path / f"{index}.log") for index in range(TWO)]
+    command, work = on_loopback(command_of(start)), [tmp_path / f"work_{index}" for index in range(TWO)]
+    machines = [
+        Machine(
+            command, variables_of(start.files.storage, work[index]) | {INDEX: str(index)}, tmp_path / f"{index}.log"
+        )
+        for index in range(TWO)
+    ]
     with machines[0].running() as first:
         with machines[1].running():
             deadline = time.monotonic() + PATIENCE
@@ -171,4 +184,4 @@ def test_a_lost_machine_ends_the_other_and_both_go_on_from_the_checkpoint(start:
     assert "step 1/" not in printed.split("epoch", 2)[1], "it began anew"
     result = start.files.read_result()
     assert result is not None
-    assert len(result.history) == 40
+    assert len(result.history) == 20
