@@ -16,6 +16,7 @@ import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from socket import create_connection
 from typing import TYPE_CHECKING
 
 import psutil
@@ -198,7 +199,7 @@ class LocalTriton:
         )
         write_atomically(self._state_file, json.dumps(asdict(state), indent=1).encode())
         try:
-            self._wait_until_ready(process, state.endpoint)
+            self._wait_until_ready(process, state)
         except TritonStartError:
             self._end_server()
             raise
@@ -211,9 +212,11 @@ class LocalTriton:
         self.token_file.write_text(token)
         return token
 
-    def _wait_until_ready(self, process: psutil.Process, endpoint: Endpoint) -> None:
+    def _wait_until_ready(self, process: psutil.Process, state: ServerState) -> None:
+        endpoint = state.endpoint
         deadline = time.monotonic() + START_TIMEOUT
-        while not ready(endpoint):
+        # It listens for those who want its metrics a moment later than for requests.
+        while not (ready(endpoint) and _listens(state.metrics)):
             if not is_running(process):
                 said = self.last_words()
                 if "already in use" in said:
@@ -245,3 +248,12 @@ class LocalTriton:
         end(orphans, patience=0)
         remove_shared_memory(self._shared_memory)
         return bool(servers or orphans)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        create_connection((host, int(port)), timeout=POLL).close()
+    except OSError:
+        return False
+    return True
