@@ -12,6 +12,7 @@ from jec_assets_tests.s3 import make_bucket
 
 BUCKET = "storage"
 IMPATIENT = S3Access(attempts=2, connect_seconds=2, read_seconds=1)
+HASTY = S3Access(attempts=1, connect_seconds=2, read_seconds=1)
 
 
 @pytest.fixture
@@ -26,3 +27,9 @@ def proxy(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
 def remote(proxy: FaultyS3, request: pytest.FixtureRequest) -> Storage:
     """A root of the test's own, whose clients lose patience soon."""
     return Storage(f"s3://{BUCKET}/{request.node.name}", s3=IMPATIENT)
+
+
+@pytest.fixture
+def hasty(remote: Storage) -> Storage:
+    """The same root for whoever waits for faults that never pass."""
+    return Storage(remote.root, s3=HASTY)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jec_assets.storage import ArtifactMissingError, S3Access, Storage, StorageError
+from jec_assets.storage import ArtifactMissingError, Storage, StorageError
 from jec_assets_tests.faulty_s3 import (
     Act,
     FaultyS3,
@@ -20,7 +20,7 @@ from jec_assets_tests.faulty_s3 import (
     stalling,
     trickling,
 )
-from jec_assets_tests.storage.conftest import BUCKET
+from jec_assets_tests.storage.conftest import BUCKET, HASTY
 
 pytestmark = pytest.mark.needs("s3")
 ALWAYS = 1_000_000
@@ -84,21 +84,21 @@ def test_a_slow_server_is_not_a_dead_one(remote: Storage, proxy: FaultyS3) -> No
     ids=["slow_down", "internal_error", "cut", "expired", "expired_as_amazon_says_it", "forbidden"],
 )
 def test_an_upload_that_fails_for_good_is_said_and_leaves_the_old_object(
-    remote: Storage, proxy: FaultyS3, fault: Act, told: str
+    hasty: Storage, proxy: FaultyS3, fault: Act, told: str
 ) -> None:
-    remote.publish_bytes("folder/a", OLD)
+    hasty.publish_bytes("folder/a", OLD)
     proxy.inject(fault, "PUT", times=ALWAYS)
     with pytest.raises(StorageError, match=rf"^s3://{BUCKET}/.*/folder/a: .*{told}"):
-        remote.publish_bytes("folder/a", NEW)
-    assert remote.read_bytes("folder/a") == OLD
+        hasty.publish_bytes("folder/a", NEW)
+    assert hasty.read_bytes("folder/a") == OLD
 
 
-def test_a_new_object_whose_upload_is_cut_never_appears(remote: Storage, proxy: FaultyS3) -> None:
+def test_a_new_object_whose_upload_is_cut_never_appears(hasty: Storage, proxy: FaultyS3) -> None:
     proxy.inject(cutting_upload(100_000), "PUT", times=ALWAYS)
     with pytest.raises(StorageError, match=r"/folder/b: .*doesn't answer"):
-        remote.publish_bytes("folder/b", NEW)
-    assert remote.list("folder") == []
-    assert not remote.exists("folder/b")
+        hasty.publish_bytes("folder/b", NEW)
+    assert hasty.list("folder") == []
+    assert not hasty.exists("folder/b")
 
 
 @pytest.mark.parametrize(
@@ -111,39 +111,39 @@ def test_a_new_object_whose_upload_is_cut_never_appears(remote: Storage, proxy: 
     ids=["slow_down", "cut", "expired"],
 )
 def test_a_download_that_fails_for_good_is_never_taken_for_a_missing_object(
-    remote: Storage, proxy: FaultyS3, fault: Act, told: str
+    hasty: Storage, proxy: FaultyS3, fault: Act, told: str
 ) -> None:
-    remote.publish_bytes("a", NEW)
+    hasty.publish_bytes("a", NEW)
     proxy.inject(fault, "GET", times=ALWAYS)
     with pytest.raises(StorageError, match=rf"/a: .*{told}"):
-        remote.read_bytes("a")
+        hasty.read_bytes("a")
 
 
-def test_a_large_upload_that_fails_half_way_leaves_nothing(remote: Storage, proxy: FaultyS3, tmp_path: Path) -> None:
+def test_a_large_upload_that_fails_half_way_leaves_nothing(hasty: Storage, proxy: FaultyS3, tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as stream:
         stream.truncate(110 << 20)  # s3fs uploads more than 100 MB in parts
     proxy.inject(answering(500, "InternalError"), "PUT", path="partNumber=3", times=ALWAYS)
     with pytest.raises(StorageError, match=r"large\.bin: .*fails or is overloaded"):
-        remote.publish_file("files/large.bin", large)
+        hasty.publish_file("files/large.bin", large)
     assert proxy.count("PUT", "partNumber=1") == 1
-    assert remote.list("files") == []
-    assert not remote.exists("files/large.bin")
-    assert remote.base.fs.call_s3("list_multipart_uploads", Bucket=BUCKET).get("Uploads", []) == []
+    assert hasty.list("files") == []
+    assert not hasty.exists("files/large.bin")
+    assert hasty.base.fs.call_s3("list_multipart_uploads", Bucket=BUCKET).get("Uploads", []) == []
     assert large.exists()
 
 
-def test_a_large_upload_that_nobody_ends_is_not_visible(remote: Storage, proxy: FaultyS3, tmp_path: Path) -> None:
+def test_a_large_upload_that_nobody_ends_is_not_visible(hasty: Storage, proxy: FaultyS3, tmp_path: Path) -> None:
     large = tmp_path / "large"
     with large.open("wb") as stream:
         stream.truncate(110 << 20)
     for method in ("POST", "DELETE"):  # neither completing it nor giving it up gets through
         proxy.inject(answering(500, "InternalError"), method, path="uploadId", times=ALWAYS)
     with pytest.raises(StorageError):
-        remote.publish_file("files/large.bin", large)
-    assert remote.list("files") == []
+        hasty.publish_file("files/large.bin", large)
+    assert hasty.list("files") == []
     with pytest.raises(ArtifactMissingError):
-        remote.read_bytes("files/large.bin")
+        hasty.read_bytes("files/large.bin")
 
 
 def test_a_pointer_that_is_replaced_while_it_is_read_is_read_whole(remote: Storage, proxy: FaultyS3) -> None:
@@ -155,7 +155,7 @@ def test_a_pointer_that_is_replaced_while_it_is_read_is_read_whole(remote: Stora
 def test_a_wrong_secret_is_said(remote: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     remote.base.fs.clear_instance_cache()
-    stranger = Storage(remote.root, s3=S3Access(attempts=1))
+    stranger = Storage(remote.root, s3=HASTY)
     for act in (lambda: stranger.publish_bytes("a", b"1"), lambda: stranger.exists("a"), lambda: stranger.list("b")):
         with pytest.raises(StorageError, match=r"it is refused: check .*AWS_SECRET_ACCESS_KEY"):
             act()
@@ -164,7 +164,7 @@ def test_a_wrong_secret_is_said(remote: Storage, monkeypatch: pytest.MonkeyPatch
 def test_a_bucket_that_is_not_there_is_said(proxy: FaultyS3) -> None:
     proxy.inject(answering(404, "NoSuchBucket"))  # SeaweedFS would make it
     with pytest.raises(StorageError, match=r"s3://nowhere/a: .*there is no such bucket"):
-        Storage("s3://nowhere").publish_bytes("a", b"1")
+        Storage("s3://nowhere", s3=HASTY).publish_bytes("a", b"1")
 
 
 def test_missing_credentials_are_said(remote: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_missing_credentials_are_said(remote: Storage, monkeypatch: pytest.Monke
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     remote.base.fs.clear_instance_cache()
     with pytest.raises(StorageError, match="there are no credentials: set AWS_ACCESS_KEY_ID"):
-        Storage(remote.root, s3=S3Access(attempts=1)).publish_bytes("a", b"1")
+        Storage(remote.root, s3=HASTY).publish_bytes("a", b"1")
 
 
 def test_a_dead_server_is_said(remote: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_a_dead_server_is_said(remote: Storage, monkeypatch: pytest.MonkeyPatch)
         reserved.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{reserved.getsockname()[1]}")
         remote.base.fs.clear_instance_cache()
-        dead = Storage(remote.root, s3=S3Access(attempts=1))
+        dead = Storage(remote.root, s3=HASTY)
         for act in (lambda: dead.publish_bytes("a", b"1"), lambda: dead.exists("a"), lambda: dead.read_json("a")):
             with pytest.raises(StorageError, match=r"/a: .*doesn't answer: check that it runs and AWS_ENDPOINT_URL"):
                 act()
