@@ -108,6 +108,25 @@ def test_the_jobs_cover_all_trials_and_all_assets_but_those_of_costly_families(
     assert job.tags["dagster/asset_partition_range_start"] == "000"
 
 
+def test_the_names_that_people_switch_on_and_the_tag_of_their_experiment() -> None:
+    repository = build_defs(Settings(experiment="other_loss")).get_repository_def()
+    jobs = {job.name: job.tags.get("experiment") for job in repository.get_all_jobs()}
+    names = ("calibration", "calibration_full", "endpoint_check", "ingest", "trials", "publish")
+    assert jobs == {"__ASSET_JOB": None, **dict.fromkeys(names, "other_loss")}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"retraining", "failed_runs"}
+    assert all(sensor.default_status == dg.DefaultSensorStatus.STOPPED for sensor in repository.sensor_defs)
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "calibration_schedule",
+        "endpoint_check_schedule",
+    }
+
+
+def test_the_check_of_the_endpoint_is_all_of_its_job(repository: dg.RepositoryDefinition) -> None:
+    job = repository.get_job("endpoint_check")
+    assert job.asset_layer.executable_asset_keys == set()
+    assert [node.name for node in job.nodes] == ["served_endpoint_answers_as_published"]
+
+
 def test_families_are_a_setting() -> None:
     graph = build_defs(Settings(families=("pfn",))).get_repository_def().asset_graph
     keys = {key.to_user_string() for key in graph.materializable_asset_keys}

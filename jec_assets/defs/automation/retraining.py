@@ -104,21 +104,19 @@ def look(instance: dg.DagsterInstance, settings: Settings, storage: Storage, cur
     sighting = Sighting.of(files, now, cursor)
     known = calibrated_files(storage) if settings.arrivals == "retrain" else ingested_files(storage)
     change = change_between(known, files)
-    hindrance = _hindrance(change, policy_of(settings), sighting, now)
-    if hindrance is None and latest is not None and latest.change == change.version:
-        hindrance = _why_not_again(latest, standing)
-    other = run_in_the_way(instance, WRITING_JOBS)
-    if hindrance is None and other is not None:
-        hindrance = f"waits for run {other.run_id} of {other.job_name}"
+    hindrance = (
+        _too_early(change, policy_of(settings), sighting, now)
+        or _answered_already(change, latest, standing)
+        or _other_run(instance)
+    )
     if hindrance is not None:
         return Look(f"{change}; {hindrance}", cursor=sighting.as_text())
     before = latest_run(instance, first_job)
     # Named after the run before it too, so that the same change, made, undone and made again, has another name.
     name = digest_of([before.run_id if before else None, change.version])[:NAME_LENGTH]
     tags = {RETRAINING: name, ACTION: settings.arrivals, CHANGE: change.version}
-    return Look(
-        f"{change}; retraining {name} begins", _requests((Launch(first_job, None, 1),), tags), sighting.as_text()
-    )
+    requests = _requests([Launch(first_job, None, 1)], tags)
+    return Look(f"{change}; retraining {name} begins", requests, sighting.as_text())
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -137,22 +135,24 @@ def _go_on(instance: dg.DagsterInstance, latest: Retraining, standing: Progress)
     failed = ", ".join(standing.failed)
     if not standing.launches:
         return Look(f"{told} is running")
-    other = run_in_the_way(instance, WRITING_JOBS, besides=latest.name)
+    other = _other_run(instance, besides=latest.name)
     if other is not None:
-        return Look(f"{told} waits for run {other.run_id} of {other.job_name}")
+        return Look(f"{told} {other}")
     tags = {RETRAINING: latest.name, ACTION: latest.action, CHANGE: latest.change, FAILED: failed}
     requests = _requests(standing.launches, {name: value for name, value in tags.items() if value})
     return Look(f"{told} begins{f' without {failed}, which failed' if failed else ''}", requests)
 
 
-def _hindrance(change: Change, policy: Policy, sighting: Sighting, now: float) -> str | None:
+def _too_early(change: Change, policy: Policy, sighting: Sighting, now: float) -> str | None:
     if not policy.is_reached_by(change):
         return f"less than {policy}"
     wait = sighting.wait(policy, now)
     return f"enough, if nothing else changes for {wait:.0f} s" if wait else None
 
 
-def _why_not_again(latest: Retraining, standing: Progress) -> str:
+def _answered_already(change: Change, latest: Retraining | None, standing: Progress) -> str | None:
+    if latest is None or latest.change != change.version:
+        return None
     if standing.outcome == "succeeded":
         return (
             f"retraining {latest.name} of this change ended well, and storage doesn't show it: look whether its runs "
@@ -162,6 +162,11 @@ def _why_not_again(latest: Retraining, standing: Progress) -> str:
         f"retraining {latest.name} of this change ended as {standing.outcome} ({', '.join(standing.failed)}): "
         f"re-execute its last run, or run {standing.stage} by hand; the next change begins another"
     )
+
+
+def _other_run(instance: dg.DagsterInstance, besides: str = "") -> str | None:
+    other = run_in_the_way(instance, WRITING_JOBS, besides)
+    return f"waits for run {other.run_id} of {other.job_name}" if other else None
 
 
 def _requests(launches: Sequence[Launch], tags: dict[str, str]) -> tuple[dg.RunRequest, ...]:
