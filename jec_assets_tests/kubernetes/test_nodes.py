@@ -47,7 +47,7 @@ Manifest = dict[str, Any]
 pytestmark = pytest.mark.needs("cluster")
 
 STEP = "step"
-PATIENCE = 240.0  # s
+PATIENCE = 400.0  # s
 NEEDS = {"serviceAccountName": "jec-code", "containers": [{"env": [{"name": "OMP_NUM_THREADS", "value": "1"}]}]}
 ENDLESS = replace(CONFIG, epochs=1_000_000)
 

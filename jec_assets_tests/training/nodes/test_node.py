@@ -27,7 +27,7 @@ from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.training.nodes.samples import CONFIG, TWO, a_job, a_start, publish_jets
 from jec_assets_tests.training.test_data_parallel import figures, same_network
 
-PATIENCE = 240.0  # s
+PATIENCE = 400.0  # s
 
 
 @dataclass(frozen=True)
