@@ -155,9 +155,6 @@ class Settings(BaseSettings):
     endpoint_seconds: float = Field(
         900.0, gt=0, description="that a cluster may take to run it: a new node, an image of 10 GB, all models"
     )
-    endpoint_canary_percent: int | None = Field(
-        None, ge=0, le=100, description="of the requests that KServe gives to what is applied last; None: all"
-    )
     triton_image: str = Field("nvcr.io/nvidia/tritonserver:25.08-py3", description="of Triton's Pods")
     triton_command: tuple[str, ...] = Field(
         ("tritonserver",), min_length=1, description="what is Triton in that image, before Triton's own options"

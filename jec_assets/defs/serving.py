@@ -189,5 +189,4 @@ def _on_cluster(settings: Settings, repository: str, ports: Ports) -> ClusterTri
         EndpointPlan(repository, image, command, ports, settings.endpoint_replicas, settings.endpoint_gpus),
         Reached(settings.endpoint_token_file, settings.endpoint_url, settings.endpoint_grpc_url),
         settings.endpoint_workload,
-        settings.endpoint_canary_percent,
     )

@@ -40,18 +40,17 @@ class Reached:
 
 @dataclass(frozen=True)
 class ClusterTriton:
-    """Triton on a cluster. workload: what makes its Pods. canary_percent: see `inference_service`."""
+    """Triton on a cluster. workload: what makes its Pods."""
 
     namespace: str
     plan: EndpointPlan
     reached: Reached
     workload: Literal["deployment", "kserve"] = "deployment"
-    canary_percent: int | None = None
 
     def manifests(self) -> list[Manifest]:
         """All that is applied, in this order."""
         if self.workload == "kserve":
-            return inference_service.manifests(self.plan, self.canary_percent)
+            return inference_service.manifests(self.plan)
         return deployment.manifests(self.plan)
 
     def endpoint(self) -> Endpoint:

@@ -4,8 +4,8 @@ Belongs here: the object that KServe makes Pods of, and what its status says. Do
 (`pod.py`).
 
 KServe makes a Deployment of it ("Standard" mode, which older releases call RawDeployment), whose Pods load models when
-they are asked to, as everywhere. How KServe serves releases of models that nobody loads, scaled to zero, is in
-deployments/kserve.
+they are asked to, as everywhere. How KServe serves releases of models that nobody loads, scaled to zero and with
+canaries, is in deployments/kserve.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ KSERVE_NAME = "jec-triton"
 CONTAINER = "kserve-container"  # KServe's own name for the one that answers
 
 
-def manifests(plan: EndpointPlan, canary_percent: int | None = None) -> list[Manifest]:
+def manifests(plan: EndpointPlan) -> list[Manifest]:
     """All that is applied, in this order: the Services lead to KServe's Pods by their labels."""
-    return [service(plan), replicas_service(plan), inference_service(plan, canary_percent)]
+    return [service(plan), replicas_service(plan), inference_service(plan)]
 
 
-def inference_service(plan: EndpointPlan, canary_percent: int | None = None) -> Manifest:
-    """The InferenceService; canary_percent: of the requests, for what is applied last; None: all of them."""
-    canary = {} if canary_percent is None else {"canaryTrafficPercent": canary_percent}
+def inference_service(plan: EndpointPlan) -> Manifest:
+    """The InferenceService."""
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -45,7 +44,6 @@ def inference_service(plan: EndpointPlan, canary_percent: int | None = None) -> 
         "spec": {
             "predictor": {
                 **pod_spec(plan, CONTAINER),
-                **canary,
                 "minReplicas": plan.replicas,
                 "maxReplicas": plan.replicas,
                 "labels": pod_labels(plan),

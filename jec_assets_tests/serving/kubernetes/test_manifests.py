@@ -37,13 +37,9 @@ def test_kubernetes_knows_every_field(plan: EndpointPlan) -> None:
 
 
 @every_plan
-@pytest.mark.parametrize("canary_percent", [None, 0, 10])
-def test_kserve_would_take_it_though_its_controller_is_not_here_to_ask(
-    plan: EndpointPlan, canary_percent: int | None
-) -> None:
-    manifest = inference_service.inference_service(plan, canary_percent)
+def test_kserve_would_take_it_though_its_controller_is_not_here_to_ask(plan: EndpointPlan) -> None:
+    manifest = inference_service.inference_service(plan)
     validate_for_kserve(manifest)
-    assert manifest["spec"]["predictor"].get("canaryTrafficPercent") == canary_percent
     # What of it is a Pod's is Kubernetes' own, of which KServe's schema says less.
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": pod_spec(plan, "kserve-container")}
     kubernetes_validate.validate(pod, "1.30", strict=True)
