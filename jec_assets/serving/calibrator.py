@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.features import Columns, FeatureSet
+    from jec_assets.serving.access import Access
     from jec_assets.serving.predictors import Predictor
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
@@ -71,10 +72,10 @@ class Calibration:
 class Calibrator:
     """A published model that calibrates jets, of one version as long as it lives; to be closed, or used as a context.
 
-    url: host:port of the server. Jets are an awkward array whose records are jets with the branches of the JetNTuple
-    (see `jec_assets.jets.records`) or events of NanoAOD with candidates (see `jec_assets.jets.nanoaod`), momenta in
-    GeV, jets with the standard correction. RecordError names a field that is missing; UnitsError, RequestRefusedError
-    and ServerUnavailableError are those of `JetClient`.
+    url: host:port of the server. access: for one behind a proxy, see `Access`. Jets are an awkward array whose records
+    are jets with the branches of the JetNTuple (see `jec_assets.jets.records`) or events of NanoAOD with candidates
+    (see `jec_assets.jets.nanoaod`), momenta in GeV, jets with the standard correction. RecordError names a field that
+    is missing; UnitsError, RequestRefusedError and ServerUnavailableError are those of `JetClient`.
 
         with Calibrator("127.0.0.1:8000") as calibrator:
             calibrated_pt = calibrator.factors(events) * events.Jet_pt
@@ -82,8 +83,10 @@ class Calibrator:
 
     features: FeatureSet
 
-    def __init__(self, url: str, family: str = DEFAULT_FAMILY, protocol: Protocol = "http") -> None:
-        self._use(ServedPredictor(url, family, protocol))
+    def __init__(
+        self, url: str, family: str = DEFAULT_FAMILY, protocol: Protocol = "http", access: Access | None = None
+    ) -> None:
+        self._use(ServedPredictor(url, family, protocol, access))
 
     @classmethod
     def local(cls, repository: ModelRepository, family: str = DEFAULT_FAMILY, threads: int = 0) -> Self:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.access import Access
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.transport import Protocol as Wire
@@ -39,12 +40,13 @@ class Predictor(Protocol):
 class ServedPredictor:
     """A server's model, in the version that it serves when this is made.
 
-    address: host:port, with or without http:// before it. If another version takes its place meanwhile, the next
-    request is refused rather than answered by a mixture.
+    address: host:port, with or without http:// before it. access: for a server behind a proxy, see `Access`. If another
+    version takes its place meanwhile, the next request is refused rather than answered by a mixture.
     """
 
-    def __init__(self, address: str, family: str, protocol: Wire = "http") -> None:
-        self._client = JetClient(address.removeprefix("http://").removeprefix("grpc://").rstrip("/"), protocol)
+    def __init__(self, address: str, family: str, protocol: Wire = "http", access: Access | None = None) -> None:
+        plain = address.removeprefix("http://").removeprefix("grpc://").rstrip("/")
+        self._client = JetClient(plain, protocol, access=access)
         with ExitStack() as undo:
             undo.callback(self._client.close)
             self.model = self._client.published(family)

@@ -22,6 +22,7 @@ from jec_assets.serving.access import Access
 from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.patience import Patience
+from jec_assets.serving.predictors import ServedPredictor
 from jec_assets.serving.tensors import PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
 from jec_assets_tests.processes import ended, free_port, wait_for_port
@@ -148,6 +149,8 @@ def test_our_clients_get_through_with_tls_and_the_token(
         assert client.published("pfn") == served.model
         assert client.statistics("pfn").requests > 0
     np.testing.assert_array_equal(asyncio.run(asked()), expected)
+    with closing(ServedPredictor(address, "pfn", protocol, access)) as predictor:
+        np.testing.assert_array_equal(predictor.outputs(jets)[:, 0], expected)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
