@@ -5,16 +5,32 @@ Belongs here: nothing that only one command needs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from jec_assets.settings import Settings
     from jec_assets.storage import Storage
 
+
+class Commands(TyperGroup):
+    """All commands. What is wrong with the storage root is said by each in the same words, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        from jec_assets.storage import ConflictError, StorageError
+
+        try:
+            return super().invoke(ctx)
+        except (ConflictError, StorageError) as fault:
+            fail(str(fault))
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Jet energy calibration: simulate jets, serve models, see results. `jec settings` lists the JEC_* variables.",
     no_args_is_help=True,
     add_completion=False,

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jec_assets.cli.app import app, console, fail, settings_now, storage_of
+
+if TYPE_CHECKING:
+    from jec_assets.search.record import TrialRecord
+    from jec_assets.settings import Settings
 
 
 @app.command()
@@ -45,9 +49,22 @@ def train(
         record = run_trial(study, plan, bars.reporter(label))
     if not isinstance(record, FinishedTrial):
         fail(f"{label} failed: {record.error}")
+    _show_in_database(settings, record)
     found = f"validation loss {record.validation_loss:.5f} in epoch {record.best_epoch}"
     console.print(f"{label}: {found}", highlight=False)
     print(study.storage.uri(record.key))  # noqa: T201 - for scripts
+
+
+def _show_in_database(settings: Settings, record: TrialRecord) -> None:
+    """Add the record to JEC_STUDY_DATABASE, if there is one; that it cannot be reached is no reason to fail."""
+    from jec_assets.search.study_database import StudyDatabaseError, mirror
+
+    if settings.study_database is None:
+        return
+    try:
+        mirror(settings.study_database, [record])
+    except StudyDatabaseError as fault:
+        console.print(f"not shown in the study database, the next best_model adds it: {fault}", style="yellow")
 
 
 @app.command(hidden=True)
