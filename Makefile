@@ -5,7 +5,7 @@
 #
 # PYTHON        the Python to build .venv with (3.11 or 3.12, with venv)
 # TORCH         what pip installs as torch; on Linux, PyPI's build includes CUDA. For the smaller CPU build:
-#               make install TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
+#               make install TORCH='torch==2.13.0+cpu --extra-index-url https://download.pytorch.org/whl/cpu'
 # RUNTIME       cpu or gpu: which ONNX Runtime
 
 SHELL := /bin/bash
