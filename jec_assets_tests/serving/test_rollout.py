@@ -282,3 +282,12 @@ def test_answers_that_are_no_numbers_fail_and_hide_nothing(pfn_onnx: bytes, jets
 def test_one_jet_is_enough(pfn_onnx: bytes, jets: PackedJets) -> None:
     checks = compare(mirrored(np.zeros(1), np.zeros(1)), like(pfn_onnx, jets.slice(0, 1)), POLICY)
     assert all(check.passed for check in checks)
+
+
+def test_a_busy_machine_makes_no_model_slower() -> None:
+    random, answers = np.random.default_rng(3), np.zeros(1)
+    slow = [
+        random.exponential(1.0, 60) * (random.random(60) < 0.5) for _ in range(2)
+    ]  # half of the requests had to wait
+    assert Mirrored(answers, answers, 0.01 + slow[0], 0.01 + slow[1]).slowdown == pytest.approx(1)
+    assert Mirrored(answers, answers, 0.01 + slow[0], 0.02 + slow[1]).slowdown == pytest.approx(2)
