@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+import dagster as dg
 import yaml
 from kubernetes import client
 from kubernetes.utils import create_from_dict
@@ -29,7 +31,9 @@ from jec_assets_tests.processes import free_port, wait_for_port
 from jec_assets_tests.s3 import KEY, SECRET
 
 BUCKET = "jec"
+ENDPOINT_TOKEN = "who may load models"  # noqa: S105 - of a test
 EXEC_API = "client.authentication.k8s.io/v1"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 PATIENCE = 240  # seconds that a busy machine may take to start or end something
 
 
@@ -43,27 +47,74 @@ class Services:
 
 @dataclass(frozen=True)
 class Installation:
-    """A running one. environment: of whoever operates it from here, with the rights of the daemon."""
+    """A running one.
+
+    environment: of whoever operates it from here, with the rights of the daemon. instance: to look at runs and events
+    """
 
     cluster: Cluster
     namespace: str
     folder: Path
     environment: dict[str, str]
+    instance: dg.DagsterInstance
 
-    def launch(self, job: str, **tags: str) -> str:
+    def launch(self, job: str, tags: dict[str, str] | None = None) -> str:
         """Put a run of a job into the queue; its id."""
         run_id = str(uuid.uuid4())
-        self._dagster("job", "launch", "-j", job, "--run-id", run_id, "--tags", json.dumps(tags))
+        self._dagster("job", "launch", "-j", job, "--run-id", run_id, "--tags", json.dumps(tags or {}))
         return run_id
 
     def backfill(self, job: str, *partitions: str) -> None:
         """Put a run for each partition into the queue."""
         self._dagster("job", "backfill", "-j", job, "--partitions", ",".join(partitions), "--noprompt")
 
+    def runs(self, tags: dict[str, str]) -> dict[str, dg.DagsterRun]:
+        """The runs with these tags, by id."""
+        return {run.run_id: run for run in self.instance.get_runs(filters=dg.RunsFilter(tags=tags))}
+
+    def status(self, run_id: str) -> str:
+        """Of a run, as the UI shows it."""
+        run = self.instance.get_run_by_id(run_id)
+        return run.status.value if run else "not there"
+
+    def end_of(self, run_id: str, seconds: float = 600) -> str:
+        """The status that a run ends with, as soon as it has."""
+        wait_until(lambda: self.status(run_id) in ENDED, seconds, f"run {run_id} doesn't end:\n{self.log(run_id)}")
+        return self.status(run_id)
+
+    def log(self, run_id: str) -> str:
+        """What the event log says of a run: a line an event, with its type, its step and what was the matter."""
+        return "\n".join(map(_line, self.instance.all_logs(run_id)))
+
+    def said(self, run_id: str) -> str:
+        """What its assets said, a line each."""
+        entries = self.instance.all_logs(run_id)
+        return "\n".join(entry.user_message for entry in entries if entry.dagster_event is None)
+
+    def jobs(self, run_id: str) -> list[client.V1Job]:
+        """The Kubernetes Jobs of a run, its own and those of its steps."""
+        batch = client.BatchV1Api(self.cluster.api)
+        return list(batch.list_namespaced_job(self.namespace, label_selector=f"dagster/run-id={run_id}").items)
+
+    def pods(self, run_id: str, component: str) -> list[client.V1Pod]:
+        """The Pods of a run (`run_worker`), or of its steps (`step_worker`)."""
+        core = client.CoreV1Api(self.cluster.api)
+        chosen = f"dagster/run-id={run_id},app.kubernetes.io/component={component}"
+        return list(core.list_namespaced_pod(self.namespace, label_selector=chosen).items)
+
     def _dagster(self, *arguments: str) -> None:
         command = [_program("dagster"), *arguments, "-w", str(self.folder / "workspace.yaml")]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-5000:]
+
+
+def _line(entry: dg.EventLogEntry) -> str:
+    event = entry.dagster_event
+    if event is None:
+        return f"{entry.level} {entry.step_key} {entry.user_message}"
+    error = getattr(event.event_specific_data, "error", None)
+    reasons = [each.message.strip() for each in (error, error and error.cause) if each]
+    return f"{event.event_type_value} {event.step_key} {event.message} {' '.join(reasons)}"
 
 
 def _program(name: str) -> str:
@@ -78,6 +129,7 @@ def installed(
     for manifest in accounts_and_rights(namespace):
         create_from_dict(cluster.api, manifest)
     _write_tokens(cluster, namespace, folder)
+    (folder / "endpoint_token").write_text(ENDPOINT_TOKEN)
     (folder / "pods").mkdir()
     port = free_port()
     (folder / "dagster.yaml").write_text(yaml.safe_dump(_instance(folder, services)))
@@ -87,15 +139,23 @@ def installed(
     _apply_environment(cluster, namespace, config_map)
     secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "DAGSTER_PG_PASSWORD": PASSWORD}
     environment = os.environ | config_map | secrets | {"DAGSTER_HOME": str(folder), "TEST_ACCOUNT": "jec-dagster"}
-    installation = Installation(cluster, namespace, folder, environment)
     apps = client.AppsV1Api(cluster.api)
-    try:
+    with _ended_at_last(cluster, namespace), _event_log(folder, services) as instance:
         apps.create_namespaced_deployment(namespace, _deployment("jec-code", folder, port))
         wait_for_port(port, PATIENCE)
         apps.create_namespaced_deployment(namespace, _deployment("jec-daemon", folder, port))
-        yield installation
-    finally:
-        _remove_pods(cluster, namespace)
+        yield Installation(cluster, namespace, folder, environment, instance)
+
+
+@contextmanager
+def _event_log(folder: Path, services: Services) -> Iterator[dg.DagsterInstance]:
+    """Dagster's storage and nothing else of its instance."""
+    (folder / "log").mkdir()
+    url = f"postgresql://{USER}:{quote(PASSWORD)}@127.0.0.1:{services.postgres_port}/{DATABASE}"
+    kept = {"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}
+    (folder / "log" / "dagster.yaml").write_text(yaml.safe_dump(kept))
+    with dg.DagsterInstance.from_config(str(folder / "log")) as instance:
+        yield instance
 
 
 def _deployment(name: str, folder: Path, port: int) -> Manifest:
@@ -106,14 +166,23 @@ def _deployment(name: str, folder: Path, port: int) -> Manifest:
     manifest["spec"]["strategy"] = {"type": "Recreate"}
     [container] = manifest["spec"]["template"]["spec"]["containers"]
     container["env"] += [{"name": "DAGSTER_HOME", "value": str(folder)}, *_own(camel=True)]
+    container["workingDir"] = str(folder / "pods")
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         container.pop(probe, None)  # of gRPC: newer than the test cluster's API
     return manifest
 
 
-def _remove_pods(cluster: Cluster, namespace: str) -> None:
+@contextmanager
+def _ended_at_last(cluster: Cluster, namespace: str) -> Iterator[None]:
     """End everything, Dagster's servers first, and wait for it: a namespace lets its Pods go later than a test ends."""
     core, batch, apps = client.CoreV1Api(cluster.api), client.BatchV1Api(cluster.api), client.AppsV1Api(cluster.api)
+    try:
+        yield
+    finally:
+        _remove_all(core, batch, apps, namespace)
+
+
+def _remove_all(core: client.CoreV1Api, batch: client.BatchV1Api, apps: client.AppsV1Api, namespace: str) -> None:
     apps.delete_collection_namespaced_deployment(namespace)
     batch.delete_collection_namespaced_job(namespace, propagation_policy="Background")
     core.delete_collection_namespaced_pod(namespace, grace_period_seconds=2)
@@ -128,6 +197,7 @@ def _instance(folder: Path, services: Services) -> Manifest:
     launcher |= {"load_incluster_config": False, "dagster_home": str(folder)}
     container = launcher["run_k8s_config"]["container_config"]
     container |= {"env": _own(camel=False), "working_dir": str(folder / "pods")}
+    instance["concurrency"]["pools"]["default_limit"] = 5
     instance["run_monitoring"] |= {"poll_interval_seconds": 5, "free_slots_after_run_end_seconds": 5}
     return instance
 
@@ -150,6 +220,7 @@ def _config_map(namespace: str, folder: Path, services: Services) -> dict[str, s
         "DAGSTER_PG_USERNAME": USER,
         "DAGSTER_PG_DB": DATABASE,
         "KUBECONFIG": str(folder / "kubeconfig"),
+        "JEC_ENDPOINT_TOKEN_FILE": str(folder / "endpoint_token"),
     }
 
 
@@ -160,6 +231,7 @@ def _apply_environment(cluster: Cluster, namespace: str, config_map: dict[str, s
     secrets = {
         "jec-s3": {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
         "jec-postgres": {"postgresql-password": PASSWORD},
+        "jec-endpoint": {"token": ENDPOINT_TOKEN},
     }
     for name, data in secrets.items():
         secret = client.V1Secret(metadata=client.V1ObjectMeta(name=name), string_data=data)
