@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from jec_assets.definitions import build_defs
+from jec_assets.jets.arrivals import calibrated_files, change_between
+from jec_assets.jets.sources import list_files
+from jec_assets.settings import Settings
+from jec_assets.storage import Storage
+from jec_assets_tests.processes import free_port
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 BIN = Path(sys.executable).parent
@@ -144,6 +151,34 @@ def test_a_second_run_reads_and_trains_nothing_and_publishes_the_same(calibrated
     folder = calibrated.folder / "storage/model_repository/pfn"
     versions = [path.name for path in folder.iterdir() if path.name.isdecimal()]
     assert versions == ["1"]
+
+
+def test_the_endpoint_can_be_asked_at_any_time_whether_it_answers_as_published(
+    calibrated: Place, tmp_path: Path
+) -> None:
+    assert checks_endpoint(calibrated.folder / "storage", calibrated)
+    elsewhere = tmp_path / "storage"
+    shutil.copytree(calibrated.folder / "storage", elsewhere)
+    record = elsewhere / "served_endpoint.json"
+    served = json.loads(record.read_text())
+    record.write_text(json.dumps({**served, "http": f"127.0.0.1:{free_port()}", "grpc": f"127.0.0.1:{free_port()}"}))
+    assert not checks_endpoint(elsewhere, calibrated)
+
+
+def checks_endpoint(storage: Path, place: Place) -> bool:
+    """Whether the job `endpoint_check` ends well, as its schedule and the sensor of failed runs see it."""
+    settings = Settings(
+        families=("pfn", "particle_net"), source=str(place.source), storage_root=str(storage), work_folder=place.folder
+    )
+    job = build_defs(settings).get_repository_def().get_job("endpoint_check")
+    return job.execute_in_process(raise_on_error=False).success
+
+
+def test_the_sensor_knows_which_files_were_calibrated(calibrated: Place) -> None:
+    storage, files = Storage(str(calibrated.folder / "storage")), list_files(str(calibrated.source))
+    assert len(files) == 3, "the broken one is among them: it is not to start another calibration"
+    assert change_between(calibrated_files(storage), files).files == 0
+    assert storage.read_json("reports/loss.json")["provenance"]["experiment"] == "default"
 
 
 def test_a_trial_can_be_trained_from_the_command_line(calibrated: Place) -> None:
