@@ -42,7 +42,7 @@ FETCH_LIBPYTHON = ( name=$$($(BIN)/python -c 'import sys; print("libpython%d.%d"
 	( cd $$folder && apt-get download -qq $$name && dpkg-deb -x $${name}_*.deb . ) && \
 	cp -L $$folder/usr/lib/*/$$name.so.1.0 .venv/lib/; rm -rf $$folder ) || true
 
-.PHONY: help install demo dev stop test test-k8s lint bench clean
+.PHONY: help install demo dev stop test test-k8s lint bench perf-analyzer clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -105,6 +105,20 @@ bench: install .bench/installed ## Measure training and exported graphs against 
 	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< $(TORCH)
 	@$(SIGNS_OF_LIFE) .bench/bin/python -m pip --quiet --disable-pip-version-check install -c $< weaver-core onnx onnxruntime
 	@touch $@
+
+# The last release of Triton's Python client that carries it, with the two libraries that it wants.
+perf-analyzer: .venv/bin/perf_analyzer ## Put Triton's own load generator into .venv/bin (Linux on x86-64, Debian or Ubuntu)
+
+.venv/bin/perf_analyzer: .venv/installed
+	@folder=$$(mktemp -d); cd $$folder; \
+	python -m pip --quiet download --no-deps tritonclient==2.51.0 nvidia-cuda-runtime-cu12==12.8.90; \
+	for wheel in *.whl; do python -m zipfile -e $$wheel .; done; \
+	apt-get download -qq libb64-0d; dpkg-deb -x libb64-0d_*.deb .; \
+	mkdir -p $(VIRTUAL_ENV)/lib/perf_analyzer; \
+	cp -L usr/lib/*/libb64.so.0d nvidia/cuda_runtime/lib/libcudart.so.12 $(VIRTUAL_ENV)/lib/perf_analyzer; \
+	install *.data/data/bin/perf_analyzer $(VIRTUAL_ENV)/lib/perf_analyzer; rm -rf $$folder
+	@printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/perf_analyzer "$$@"\n' $(VIRTUAL_ENV)/lib/perf_analyzer{,} > $@
+	@chmod +x $@
 
 clean: stop ## Remove .venv, .bench and everything that runs made
 	@rm -rf .venv .bench var

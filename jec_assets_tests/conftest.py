@@ -47,6 +47,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "netns": (namespaces_work, "root, iproute2, and a kernel that allows network namespaces and veth"),
     "postgres": (lambda: any(POSTGRES.glob("*/bin/initdb")), "apt-get install postgresql"),
+    "perf_analyzer": (lambda: shutil.which("perf_analyzer") is not None, "make perf-analyzer"),
     "cluster": (_has_cluster, "set JEC_TEST_CLUSTER to a script that starts one, or KUBECONFIG"),
     "cuda": (_has_gpu, "run these tests on a machine with an NVIDIA GPU, with torch's CUDA build"),
 }

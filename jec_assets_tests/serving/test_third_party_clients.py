@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from collections.abc import Callable
@@ -92,13 +93,23 @@ def test_curl(served: Served, batch: PaddedJets, expected: np.ndarray, tmp_path:
     np.testing.assert_allclose(np.reshape(output["data"], (30, 1)), expected, atol=1e-6)
 
 
-def test_statistics_are_where_perf_analyzer_looks_for_them(served: Served) -> None:
-    """It makes up requests from the metadata with `--shape`, and reads what the server counted before and after."""
-    library = import_module("tritonclient.grpc")
-    with library.InferenceServerClient(served.endpoint.grpc) as client:
-        config = client.get_model_config("pfn", as_json=True)["config"]
-        assert int(config["max_batch_size"]) >= 1024
-        stats = client.get_inference_statistics("pfn", as_json=True)["model_stats"][0]
-        assert {"success", "queue", "compute_input", "compute_infer", "compute_output"} <= stats[
-            "inference_stats"
-        ].keys()
+@pytest.mark.needs("perf_analyzer")
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_perf_analyzer(served: Served, protocol: Protocol, batch: PaddedJets, tmp_path: Path) -> None:
+    requests = [
+        {
+            name: {"content": array[jet].ravel().tolist(), "shape": array.shape[1:]}
+            for name, array in batch.arrays.items()
+        }
+        for jet in range(len(batch))
+    ]
+    (tmp_path / "jets.json").write_text(json.dumps({"data": requests}))
+    url = {"http": served.endpoint.http, "grpc": served.endpoint.grpc}[protocol]
+    counted = ["--measurement-mode", "count_windows", "--measurement-request-count", "50", "--max-trials", "3"]
+    command = ["perf_analyzer", "-m", "pfn", "-i", protocol, "-u", url, "--input-data", str(tmp_path / "jets.json")]
+    command += [*counted, "--stability-percentage", "999", "-f", str(tmp_path / "latencies.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [row] = csv.DictReader((tmp_path / "latencies.csv").read_text().splitlines())
+    assert float(row["Inferences/Second"]) > 0
+    assert float(row["Server Compute Infer"]) > 0
