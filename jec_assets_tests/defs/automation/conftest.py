@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -36,11 +37,19 @@ def write(path: Path, size: int = 1000) -> None:
     os.utime(path, ns=(0, next(_clock)))
 
 
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance in which nothing has happened: to make one takes seconds, to copy it doesn't."""
+    home = tmp_path_factory.mktemp("home")
+    with dg.instance_for_test(temp_dir=str(home)) as instance:
+        assert instance.get_runs() == []
+    return home
+
+
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(empty_home: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An instance whose storage is a file, as a daemon finds it again."""
-    home = tmp_path / "home"
-    home.mkdir()
+    home = shutil.copytree(empty_home, tmp_path / "home")
     with dg.instance_for_test(temp_dir=str(home)) as made:
         yield made
 
