@@ -68,6 +68,10 @@ class Installation:
         """Put a run for each partition into the queue."""
         self._dagster("job", "backfill", "-j", job, "--partitions", ",".join(partitions), "--noprompt")
 
+    def switch_on(self, sensor: str) -> None:
+        """Have the daemon look through a sensor."""
+        self._dagster("sensor", "start", sensor)
+
     def runs(self, tags: dict[str, str]) -> dict[str, dg.DagsterRun]:
         """The runs with these tags, by id."""
         return {run.run_id: run for run in self.instance.get_runs(filters=dg.RunsFilter(tags=tags))}

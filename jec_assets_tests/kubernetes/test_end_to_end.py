@@ -14,10 +14,15 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from kubernetes import client
 
+from jec_assets.defs.automation.runs import RETRAINING
+from jec_assets.jets.arrivals import calibrated_files
 from jec_assets.processes import remove_shared_memory
+from jec_assets.search.provenance import present_inputs
+from jec_assets.search.record import read_records
 from jec_assets.serving.foreground import shared_memory_of
 from jec_assets.storage import Storage
 from jec_assets_tests.kubernetes.conftest import Cluster
@@ -46,6 +51,8 @@ QUICK = {
     "JEC_LATENCY_REPETITIONS": "3",
     "JEC_LATENCY_SECONDS": "0.05",
     "JEC_LOAD_SECONDS": "0.05",
+    "JEC_ARRIVALS_QUIET_SECONDS": "1",
+    "JEC_ARRIVALS_SECONDS": "5",
 }
 
 
@@ -66,16 +73,16 @@ def installation(
     with ExitStack() as stack:
         services = Services(stack.enter_context(s3_server(folders["s3"])), stack.enter_context(postgres_server()).port)
         make_bucket(services.s3, BUCKET, stack.enter_context(pytest.MonkeyPatch.context()))
-        _upload(folders["jets"])
+        _upload(folders["jets"], 0, 1)
         endpoint = _endpoint(folders["home"])
         stack.callback(remove_shared_memory, shared_memory_of(folders["home"] / "triton"))
         home = folders["home"]
         yield stack.enter_context(installed(cluster, namespace_of_all, home, services, QUICK | endpoint))
 
 
-def _upload(folder: Path) -> None:
+def _upload(folder: Path, *numbers: int) -> None:
     storage = Storage(f"s3://{BUCKET}/jets")
-    for number in range(2):
+    for number in numbers:
         file = write_jet_file(folder / f"{number}.root", toy_jets(300, seed=number, run=number + 1))
         storage.publish_bytes(file.name, file.read_bytes())
 
@@ -194,3 +201,26 @@ def test_no_pod_leaves_a_file_to_another(installation: Installation, trained: li
     trials = {pod.metadata.name for run_id in trained for pod in installation.pods(run_id, "step_worker")}
     assert len(trials) == len(PARTITIONS) * len(FAMILIES)
     assert trials <= folders
+
+
+def test_two_more_files_start_everything_anew(installation: Installation, published: str, tmp_path: Path) -> None:
+    _upload(tmp_path, 2, 3)
+    installation.switch_on("retraining")
+    wait_until(lambda: _retraining(installation, "publish") != {}, 900, "the sensor doesn't come to publish")
+    [run_id] = _retraining(installation, "publish")
+    assert installation.end_of(run_id, 900) == "SUCCESS", installation.log(run_id)
+    assert len(_retraining(installation, "ingest")) == 1
+    trials = _retraining(installation, "trials")
+    assert sorted(run.tags["dagster/partition"] for run in trials.values()) == list(PARTITIONS)
+    storage = _storage()
+    assert len(calibrated_files(storage)) == 4
+    for family in FAMILIES:
+        records = read_records(storage, family)
+        assert len(records) == len(PARTITIONS)
+        assert all(record.inputs == present_inputs(storage) for record in records)
+
+
+def _retraining(installation: Installation, job: str) -> dict[str, dg.DagsterRun]:
+    """The runs of a job that the sensor asked for, by id."""
+    runs = installation.runs({})
+    return {run_id: run for run_id, run in runs.items() if run.job_name == job and RETRAINING in run.tags}
