@@ -14,7 +14,10 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 TIMEOUT = 3.0  # seconds: an S3 server that lives answers any request within that, be it with a refusal
+PAUSE = 0.3  # seconds, before it is asked again
 SCHEME = "s3://"
 
 
@@ -26,15 +29,22 @@ def require_reachable(repository: str) -> None:
     """UnreachableRepositoryError, within seconds, if an s3:// repository's server doesn't answer; folders pass."""
     if not repository.startswith(SCHEME):
         return
-    server = urlsplit(_server(repository))
+    server, faults = urlsplit(_server(repository)), (OSError, HTTPException)
+    attempts = Retrying(
+        stop=stop_after_delay(TIMEOUT), wait=wait_fixed(PAUSE), retry=retry_if_exception_type(faults), reraise=True
+    )
     try:
-        with closing(_connection(server)) as connection:
-            connection.request("GET", "/")
-            status = connection.getresponse().status
-    except (OSError, HTTPException) as error:
+        attempts(_ask, server)
+    except faults as error:
         raise _unreachable(repository, server, str(error)) from error
-    if status >= 500:  # what stands before a server that is gone says so
-        raise _unreachable(repository, server, f"status {status}")
+
+
+def _ask(server: SplitResult) -> None:
+    with closing(_connection(server)) as connection:
+        connection.request("GET", "/")
+        status = connection.getresponse().status
+    if status >= 500:  # so does what stands before a server that is gone; a busy one does once
+        raise HTTPException(f"status {status}")
 
 
 def _connection(server: SplitResult) -> HTTPConnection:

@@ -59,6 +59,7 @@ def test_without_a_server_in_the_address_amazon_is_asked(monkeypatch: pytest.Mon
         raise OSError("not from here")
 
     monkeypatch.setattr(reachable, "HTTPSConnection", connection)
+    monkeypatch.setattr(reachable, "TIMEOUT", 0.0)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with pytest.raises(UnreachableRepositoryError, match="not from here"):
         require_reachable("s3://models/model_repository")

@@ -75,10 +75,11 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=SECONDS, stored=st.integers(0, 2), cursor_is_lost=st.booleans())
     def tick_that_dies(self, seconds: float, stored: int, cursor_is_lost: bool) -> None:
         self.now += seconds
-        before = self.daemon.cursor
+        before, known = self.daemon.cursor, len(self.seen)
         for request in self._look()[:stored]:
             self.daemon.start(request)
         self.daemon.cursor = None if cursor_is_lost else before
+        del self.seen[known:]  # what nobody else saw is forgotten with it
 
     @precondition(lambda self: self.daemon.unfinished)
     @rule(how=st.sampled_from(ENDS), which=st.integers(0, 9))
