@@ -45,7 +45,7 @@ FETCH_LIBPYTHON = ( name=$$($(BIN)/python -c 'import sys; print("libpython%d.%d"
 .PHONY: help install demo dev stop test test-k8s lint bench perf-analyzer clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -t -s '|'
 
 install: .venv/installed ## Create .venv and install everything into it, pinned
 
