@@ -58,28 +58,16 @@ def _parts(settings: Settings, quick: dg.AssetSelection, tags: dict[str, str]) -
     ingested = dg.AssetSelection.groups(jets.GROUP)
     trained = dg.AssetSelection.assets(*([family, "trial_model"] for family in settings.families))
     retries = retries_of(settings)
-    ingest = dg.define_asset_job(
-        "ingest",
-        selection=ingested,
-        description="From jet files to filtered jets and their splits.",
-        op_retry_policy=retries,
-        tags=tags,
-    )
-    trials = dg.define_asset_job(
-        "trials",
-        selection=trained,
-        description="One trial of every family a run: launch a backfill of all partitions.",
-        op_retry_policy=retries,
-        tags=tags,
-    )
-    publish = dg.define_asset_job(
-        "publish",
-        selection=quick - ingested - trained,
-        description="From trials to best models, the endpoint and the reports.",
-        op_retry_policy=retries,
-        tags=tags,
-    )
-    return [ingest, trials, publish]
+    published = quick - ingested - trained
+    parts = {
+        "ingest": (ingested, "From jet files to filtered jets and their splits."),
+        "trials": (trained, "One trial of every family a run: launch a backfill of all partitions."),
+        "publish": (published, "From trials to best models, the endpoint and the reports."),
+    }
+    return [
+        dg.define_asset_job(name, selection, description=description, op_retry_policy=retries, tags=tags)
+        for name, (selection, description) in parts.items()
+    ]
 
 
 def _without_costly_families(settings: Settings) -> dg.AssetSelection:

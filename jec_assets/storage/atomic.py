@@ -55,9 +55,8 @@ def appearing_file(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
         _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)  # there still, if anything went wrong
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -10,8 +10,7 @@ import yaml
 from jec_assets_tests.deployments.rendered import DEPLOYMENTS, REPOSITORY
 
 TEXT = (DEPLOYMENTS / "ci/github-actions.yaml").read_text()
-# BaseLoader: a workflow's key `on` is no boolean.
-WORKFLOW: dict[str, Any] = yaml.load(TEXT, Loader=yaml.BaseLoader)  # noqa: S506 - strings, lists and dictionaries only
+WORKFLOW: dict[str, Any] = yaml.safe_load(TEXT)
 STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 
 
@@ -25,7 +24,7 @@ def test_it_may_read_and_nothing_else() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
     assert "secrets." not in TEXT
-    assert all(step["with"]["persist-credentials"] == "false" for step in STEPS if "checkout" in step.get("uses", ""))
+    assert all(step["with"]["persist-credentials"] is False for step in STEPS if "checkout" in step.get("uses", ""))
 
 
 def test_no_command_is_built_from_what_others_write() -> None:
