@@ -36,6 +36,8 @@ from jec_assets.training.nodes.follow import Nodes, train_on_nodes
 from jec_assets.training.nodes.indexed_job import INDEX, indexed_job
 from jec_assets.training.nodes.start import Start
 from jec_assets.training.progress import Progress
+from jec_assets.training.result import EpochFigures
+from jec_assets.training.tensor_tree import from_bytes
 from jec_assets_tests.kubernetes.access import act_as, make_accounts
 from jec_assets_tests.kubernetes.conftest import Cluster
 from jec_assets_tests.processes import free_port
@@ -138,6 +140,14 @@ def workers(place: Place) -> list[psutil.Process]:
     return find(lambda arguments: arguments[-1:] != [] and arguments[-1].startswith(str(place.folder / "work")))
 
 
+def epochs_kept(storage: Storage) -> list[EpochFigures]:
+    """The finished epochs in the checkpoint."""
+    if not storage.exists("checkpoint"):
+        return []
+    tree: Any = from_bytes(storage.read_bytes("checkpoint"))
+    return [EpochFigures(**figures) for figures in tree["state"]["course"]["history"]]
+
+
 def silent(_: Progress) -> None:
     pass
 
@@ -158,12 +168,16 @@ def test_a_trial_trains_on_two_nodes_and_leaves_nothing(place: Place) -> None:
     assert place.storage.list(f"trials/pfn/nodes/{good.trial_digest}") == []
 
 
-def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoint(place: Place) -> None:
-    job = a_job(place.storage, place.folder / "step", replace(CONFIG, epochs=20))
+def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoint(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = 200
+    job = a_job(place.storage, place.folder / "step", replace(CONFIG, epochs=epochs))
+    monkeypatch.setattr(follow, "HEARD_EVERY", 0.1)  # s: heard of long before the training's end
     heard: list[Progress] = []
 
     def kill_the_second(_: Progress) -> None:
-        until(lambda: place.storage.exists("checkpoint"), "no checkpoint")
+        until(lambda: epochs_kept(place.storage) != [], "no checkpoint with an epoch")
         (second,) = (each for each in machines(place) if each.environ().get(INDEX) == "1")
         os.kill(second.pid, signal.SIGKILL)
 
@@ -172,9 +186,13 @@ def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoin
     assert "ended with 137" in str(lost.value)
     assert "machine 1 of 2" in str(lost.value)  # the first to end is the one that is heard
     assert place.jobs() == []
+    kept = epochs_kept(place.storage)
+    assert len(kept) < epochs, "killed when nothing was left to do"
     result = train_on_nodes(job, place.nodes, place.files, heard.append)
-    assert heard[0].number > 1, "it began anew"
-    assert len(result.history) == 20
+    # With their jets per second, which no second training would have alike.
+    assert list(result.history[: len(kept)]) == kept, "it began anew"
+    assert len(result.history) == epochs
+    assert heard[0].epoch > len(kept)
     assert job.network_file.exists()
 
 

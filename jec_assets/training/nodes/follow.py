@@ -152,12 +152,13 @@ def _followed(training: _Training, reporter: Reporter) -> TrainingResult:
     """Hand on progress until there is a result."""
     files, heard, waited = training.start.files, None, ""
     while True:
-        # Asked for first: what a machine says, it says before its pod ends.
+        # Asked for in the opposite order of that in which a machine speaks: progress, its last word, its pod's end.
         held, pods = training.read(), training.pods()
+        result, failure = files.read_result(), files.read_failure()
         heard = _reported(files.read_progress(), heard, reporter)
-        if (result := files.read_result()) is not None:
+        if result is not None:
             return result
-        if (failure := files.read_failure()) is not None:
+        if failure is not None:
             raise error_of(failure)
         if held is None:
             kind, name = training.followed["kind"], training.start.name
