@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import platform
 import reprlib
+import time
 import uuid
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import jec_assets
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_FIRST_WORKER = 60.0  # that of a pod whose image is already on its node
+# Without a worker, and calls to do: long enough for pods to get another node. Dask itself would wait forever.
+SECONDS_WITHOUT_WORKERS = 600.0
+SECONDS_BETWEEN_LOOKS = 1.0
 DECIDING_PACKAGES = ("awkward", "numpy", "polars", "pyarrow", "uproot")
 
 
@@ -49,6 +54,14 @@ class Workplace:
     storage: Storage
     probe: str
     folders: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to wait for the first worker, and for another one once all are gone."""
+
+    first_worker: float = SECONDS_TO_FIRST_WORKER
+    without_workers: float = SECONDS_WITHOUT_WORKERS
 
 
 class DaskExecutor(Executor):
@@ -79,7 +92,7 @@ class DaskExecutor(Executor):
 
 @contextmanager
 def dask_pool(
-    address: str, storage: Storage, folders: tuple[Path, ...], seconds_to_first_worker: float = SECONDS_TO_FIRST_WORKER
+    address: str, storage: Storage, folders: tuple[Path, ...], patience: Patience | None = None
 ) -> Iterator[DaskExecutor]:
     """An executor of the workers of the cluster whose scheduler is at `address` (tcp:// or tls://).
 
@@ -87,13 +100,15 @@ def dask_pool(
     be reached, is not fit, or is lost meanwhile; certificates of tls:// are those of dask's own configuration.
     """
     with _connected(address) as client, _probe(storage) as probe:
-        from distributed.scheduler import KilledWorker, NoWorkerError
+        from distributed.scheduler import KilledWorker, NoWorkerError  # the latter where the scheduler's patience ends
 
         workplace = Workplace(_software(), storage, probe, folders)
-        _examine(client, workplace, address, seconds_to_first_worker)
+        patience = patience or Patience()
+        _examine(client, workplace, address, patience.first_worker)
         executor = DaskExecutor(client, workplace)
         try:
-            yield executor
+            with _watched(client, executor, patience.without_workers):
+                yield executor
         except KilledWorker as killed:
             call = executor.described(killed.task)
             remedy = "most likely for want of memory: give them more or one thread each; what was done is kept"
@@ -121,6 +136,33 @@ def _connected(address: str) -> Iterator[Client]:
         raise DaskClusterError(f"{address}: no scheduler can be reached ({fault}): {remedy}") from fault
     with client:
         yield client
+
+
+@contextmanager
+def _watched(client: Client, executor: DaskExecutor, seconds: float) -> Iterator[None]:
+    """While the block runs, have all calls cancelled when there was no worker for so long."""
+    over = Event()
+
+    def watch() -> None:
+        last = time.monotonic()
+        while not over.wait(SECONDS_BETWEEN_LOOKS):
+            try:
+                workers = client.nthreads()  # type: ignore[no-untyped-call]
+            except (OSError, TimeoutError):  # no scheduler: then the client cancels them
+                workers = {}
+            if workers:
+                last = time.monotonic()
+            elif time.monotonic() - last > seconds:
+                executor.shutdown(cancel_futures=True)
+                return
+
+    watcher = Thread(target=watch, name="workers of Dask", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 @contextmanager

@@ -64,6 +64,12 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", help="The calibrated copy; whole or not there at all.")],
     family: Annotated[str, typer.Option(help="Which model calibrates.")] = "pfn_committee",
     url: Annotated[str, typer.Option(help="host:port of a server, HTTP; without it, the one that is recorded.")] = "",
+    token_file: Annotated[
+        Path | None, typer.Option(help="Holds the token of the proxy that the server is behind; then TLS is used.")
+    ] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="PEM file of who vouches for that proxy; without it, whom this machine trusts.")
+    ] = None,
     local: Annotated[bool, typer.Option("--local", help="Without a server: the published model, here.")] = False,
     correction: Annotated[
         Path | None, typer.Option(help="correctionlib file (L1L2L3) for jets that come without a standard correction.")
@@ -73,6 +79,7 @@ def calibrate(
     """Copy every jet of a file with its calibrated pT and mass, resolution, and whether the training had such jets."""
     from jec_assets.correction import CorrectionError, CorrectionFile
     from jec_assets.progress import StageBars
+    from jec_assets.serving.access import Access, AccessError
     from jec_assets.serving.calibrated_file import FAULTS, RESIDUAL, calibrate_file
     from jec_assets.serving.calibrator import Calibrator
     from jec_assets.serving.repository import ModelRepository
@@ -80,17 +87,22 @@ def calibrate(
 
     if url and local:
         fail("--url and --local exclude each other: a server calibrates, or this process")
+    behind_a_proxy = token_file is not None or certificates is not None
+    if behind_a_proxy and not url:
+        fail("--token-file and --certificates are for a server behind a proxy: name it by --url")
     try:
+        access = Access.by_files(token_file, certificates) if behind_a_proxy else None
         standard = CorrectionFile.read(correction) if correction else None
         if local:
             calibrator = Calibrator.local(ModelRepository(storage_of(settings_now())), family)
         else:
-            calibrator = Calibrator(url or load_endpoint(storage_of(settings_now())).http, family)
+            address = url or load_endpoint(storage_of(settings_now())).http
+            calibrator = Calibrator(address, family, access=access)
         with calibrator, StageBars(console) as bars:
             done = calibrate_file(
                 source, out, calibrator, lambda now, total: bars.update(now, total, "jets"), force, standard
             )
-    except (*FAULTS, CorrectionError) as fault:
+    except (*FAULTS, CorrectionError, AccessError) as fault:
         fail(str(fault))
     for line in (f"{done.jets:,} jets calibrated by {calibrator.model.title}: {out}", *done.remarks, RESIDUAL):
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -7,7 +7,6 @@ follows or nothing has happened. Does not belong here: the repository alone (`re
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from jec_assets.serving.served import ENDPOINT_KEY, load_endpoint
 from jec_assets.serving.version_store import BrokenRepositoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from jec_assets.serving.config import InstanceSettings
     from jec_assets.serving.record import PublishedModel
@@ -74,9 +73,10 @@ def promote(
     settings: how it is run; None: as the one before. EndpointError where the server can't serve it,
     BrokenRepositoryError where its files are damaged: then what was served still is, and the repository says so.
     """
-    with _all_or_nothing(repository, family) as endpoint:
-        model = repository.promote(family, version, settings)
-        _follow(endpoint, repository, family)
+    require_reachable(repository.uri)
+    before = repository.configuration(family)
+    model = repository.promote(family, version, settings)
+    endpoint = _followed(repository, model, before)
     if candidate_of(repository, family) == version:
         withdraw_candidate(repository, family)
     repository.make_room(family)
@@ -93,10 +93,9 @@ def rollback(repository: ModelRepository, family: str) -> Deployed:
         endpoint = withdraw_candidate(repository, family)
         (model,) = repository.served([family])
         return Deployed(model, endpoint)
-    with _all_or_nothing(repository, family) as endpoint:
-        model = repository.rollback(family)
-        _follow(endpoint, repository, family)
-    return Deployed(model, endpoint)
+    before = repository.configuration(family)
+    model = repository.rollback(family)
+    return Deployed(model, _followed(repository, model, before))
 
 
 def try_out(
@@ -127,20 +126,18 @@ def withdraw_candidate(repository: ModelRepository, family: str) -> Endpoint | N
     return endpoint
 
 
-def _follow(endpoint: Endpoint | None, repository: ModelRepository, family: str) -> None:
-    if endpoint is None:
-        repository.check(family)
-    else:
-        load_served(endpoint, repository, [family])
+def _followed(repository: ModelRepository, model: PublishedModel, before: bytes | None) -> Endpoint | None:
+    """The running server, which serves what the repository points to by now, or else that points back.
 
-
-@contextmanager
-def _all_or_nothing(repository: ModelRepository, family: str) -> Iterator[Endpoint | None]:
-    """The running server; what was served is restored if the block fails. The server itself keeps it until then."""
-    require_reachable(repository.uri)
-    before = repository.configuration(family)
+    before: the configuration to restore where the server can't; it keeps serving that by itself until then.
+    """
+    endpoint = running_endpoint(repository.storage)
     try:
-        yield running_endpoint(repository.storage)
+        if endpoint is None:
+            repository.check(model.family)
+        else:
+            load_served(endpoint, repository, [model.family])
     except (EndpointError, BrokenRepositoryError, UnpublishedModelError):
-        repository.restore(family, before)
+        repository.restore(model, before)
         raise
+    return endpoint

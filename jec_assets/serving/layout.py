@@ -57,6 +57,11 @@ def tags_key(family: str) -> str:
     return f"{ROOT}/{family}/{TAGS}"
 
 
+def version_folder(name: str, version: int) -> str:
+    """What the keys of a version's files begin with."""
+    return f"{ROOT}/{name}/{version}"
+
+
 def version_key(name: str, version: int, file: str) -> str:
     """Key of a file of a version."""
-    return f"{ROOT}/{name}/{version}/{file}"
+    return f"{version_folder(name, version)}/{file}"

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from jec_assets.serving.answer import AnswerReader
 from jec_assets.serving.tensors import LOG_FACTOR, PaddedJets
+from jec_assets.serving.transport import OK
 from jec_assets.serving.wire import JSON_LENGTH, InferRequest, MalformedAnswerError, infer_path, message, outputs_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.answer import Answer
     from jec_assets.serving.runtime import JetSession
 
 TOLERANCE = 1e-5  # of predictions: which jets are computed together moves the last digits
-END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,15 @@ class LoadRequest:
         parts = message("POST", infer_path(family, ""), {"Host": "load", **request.headers}, request.body)
         return cls(b"".join(parts), session.log_factors(batch))
 
-    def is_answered_by(self, status: int, body: bytes, json_length: str | None) -> bool:
+    def is_answered_by(self, answer: Answer) -> bool:
         """Whether that is the right answer."""
-        if status != 200:
+        if answer.status != OK:
             return False
         try:
-            answer = outputs_in(body, json_length)[LOG_FACTOR]
+            factors = outputs_in(answer.body, answer.headers.get(JSON_LENGTH.lower()))[LOG_FACTOR]
         except (MalformedAnswerError, KeyError):
             return False
-        return answer.shape == self.expected.shape and bool(np.abs(answer - self.expected).max() <= TOLERANCE)
+        return factors.shape == self.expected.shape and bool(np.abs(factors - self.expected).max() <= TOLERANCE)
 
 
 def single_jets(family: str, jets: PackedJets, session: JetSession, number: int, seed: int) -> list[LoadRequest]:
@@ -61,7 +63,7 @@ class LoadConnection(asyncio.Protocol):
     """One connection; `ask` waits for the answer before the next request may be sent."""
 
     def __init__(self) -> None:
-        self._received = bytearray()
+        self._reader = AnswerReader()
         self._asked: tuple[LoadRequest, asyncio.Future[bool]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,17 +76,16 @@ class LoadConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        self._received += data
-        end = self._received.find(END_OF_HEAD)
-        if end < 0 or self._asked is None:
+        if self._asked is None:
             return
-        status, headers = _head(bytes(self._received[:end]))
-        start = end + len(END_OF_HEAD)
-        stop = start + int(headers.get("content-length", 0))
-        if len(self._received) >= stop:
-            body = bytes(self._received[start:stop])
-            del self._received[:stop]
-            self._settle(self._asked[0].is_answered_by(status, body, headers.get(JSON_LENGTH.lower())))
+        try:
+            answer = self._reader.feed(data)
+        except MalformedAnswerError:
+            self._transport.close()
+            return
+        if answer is not None:
+            self._reader = AnswerReader()
+            self._settle(self._asked[0].is_answered_by(answer))
 
     async def ask(self, request: LoadRequest) -> bool:
         """Whether the right answer came; False at once where the connection is lost."""
@@ -103,10 +104,3 @@ class LoadConnection(asyncio.Protocol):
         asked, self._asked = self._asked, None
         if asked is not None and not asked[1].done():
             asked[1].set_result(right)
-
-
-def _head(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers, by their lower-case names."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
-    return int(first.split(" ", 2)[1]), headers

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
+from jec_assets.serving.access import Access
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.units import check_units
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.jets.packed import PackedJets
-    from jec_assets.serving.access import Access
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.transport import Protocol as Wire
@@ -40,13 +40,16 @@ class Predictor(Protocol):
 class ServedPredictor:
     """A server's model, in the version that it serves when this is made.
 
-    address: host:port, with or without http:// before it. access: for a server behind a proxy, see `Access`. If another
-    version takes its place meanwhile, the next request is refused rather than answered by a mixture.
+    address: host:port, with or without http:// before it. access: for a server behind a proxy, see `Access`; https://
+    without it means one whose certificate this machine trusts, and which asks for no token. If another version takes
+    this one's place meanwhile, the next request is refused rather than answered by a mixture.
     """
 
     def __init__(self, address: str, family: str, protocol: Wire = "http", access: Access | None = None) -> None:
-        plain = address.removeprefix("http://").removeprefix("grpc://").rstrip("/")
-        self._client = JetClient(plain, protocol, access=access)
+        scheme, _, plain = address.rpartition("://")
+        if scheme == "https" and access is None:
+            access = Access()
+        self._client = JetClient(plain.rstrip("/"), protocol, access=access)
         with ExitStack() as undo:
             undo.callback(self._client.close)
             self.model = self._client.published(family)

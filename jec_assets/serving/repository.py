@@ -28,7 +28,7 @@ from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.tags import remove_tag, tags_of
 from jec_assets.serving.version_store import BrokenRepositoryError, VersionStore
 from jec_assets.serving.warm_up import attached_files
-from jec_assets.storage import digest_bytes
+from jec_assets.storage import ConflictError, digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,12 +192,23 @@ class ModelRepository(VersionStore):
         """The configuration as it stands, to restore it; None where there is none."""
         return self.storage.read_held(config_key(name)).data
 
-    def restore(self, name: str, configuration: bytes | None) -> None:
-        """Put a configuration back: what it names is served again."""
-        if configuration is None:
-            self.storage.remove(config_key(name))
-        else:
-            self.storage.publish_bytes(config_key(name), configuration)
+    def restore(self, withdrawn: PublishedModel, configuration: bytes | None) -> None:
+        """Put a configuration back, so that what it names is served again in place of the version that is withdrawn.
+
+        Where another run has pointed to something else since, that stays.
+        """
+        family, key = withdrawn.family, config_key(withdrawn.family)
+        held = self.storage.read_held(key)
+        try:
+            pointer = self._pointer_in(held, family)
+            if pointer is None or pointer.version != withdrawn.version:
+                raise ConflictError(f"{self.storage.uri(key)}: another run replaced it")
+            if configuration is None:
+                self.storage.remove(key)
+            else:
+                self.storage.replace_bytes(key, configuration, held)
+        except (ConflictError, BrokenRepositoryError) as fault:
+            _LOGGER.warning("what was served as %s before is not restored: %s", family, fault)
 
     def lay_out(
         self, name: str, model: PublishedModel, pointer: Pointer, settings: InstanceSettings | None, held: Held

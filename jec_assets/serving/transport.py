@@ -7,14 +7,16 @@ Belongs here: connections, and what servers say of themselves. Does not belong h
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jec_assets.serving.answer import receive
 from jec_assets.serving.config import RECORD_PARAMETER
 from jec_assets.serving.tensors import JETS, LOG_FACTOR, OUTPUTS, PARTICLES
 from jec_assets.serving.wire import (
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.serving.access import Access
+    from jec_assets.serving.answer import Answer
     from jec_assets.serving.tensors import PaddedJets
 
 Protocol = Literal["http", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc")
 TRANSIENT_STATUS = {"429", "502", "503", "504", "StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+UNKNOWN_CLIENT = {"401", "StatusCode.UNAUTHENTICATED"}
 OUT_OF_TIME = "StatusCode.DEADLINE_EXCEEDED"
 OK = 200
 CHANNEL = [
@@ -136,7 +140,7 @@ def tensors_of(library: ModuleType, batch: PaddedJets) -> list[Any]:
     """A batch as tritonclient's modules take it."""
     tensors = []
     for name, array in batch.arrays.items():
-        tensor = library.InferInput(name, list(array.shape), TRITON_TYPES[array.dtype.name])
+        tensor = library.InferInput(name, list(array.shape), TRITON_TYPES[array.dtype.str])
         tensor.set_data_from_numpy(array)
         tensors.append(tensor)
     return tensors
@@ -169,6 +173,8 @@ def failure(address: str, status: str, message: str) -> Exception:
     """The exception for a status of HTTP or of gRPC that isn't good."""
     if status == OUT_OF_TIME:
         return DeadlineError(f"{address}: no answer in time")
+    if status in UNKNOWN_CLIENT:
+        return RequestRefusedError(f"{address} wants a token that it knows (--token-file, or Access): {message}")
     kind = ServerUnavailableError if status in TRANSIENT_STATUS else RequestRefusedError
     return kind(f"{address}: {message}")
 
@@ -239,8 +245,8 @@ class HttpTransport(Transport):
 
     def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]:
         request = InferRequest.of(batch)
-        body, json_length = self._ask("POST", infer_path(family, version), seconds, request)
-        return outputs_in(body, json_length)
+        answer = self._ask("POST", infer_path(family, version), seconds, request)
+        return outputs_in(answer.body, answer.headers.get(JSON_LENGTH.lower()))
 
     def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
         return self._told(model_path(family), seconds)
@@ -252,12 +258,10 @@ class HttpTransport(Transport):
         return self._told(f"{model_path(family)}/stats", seconds)
 
     def _told(self, path: str, seconds: float) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._ask("GET", path, seconds)[0])
+        told: dict[str, Any] = json.loads(self._ask("GET", path, seconds).body)
         return told
 
-    def _ask(
-        self, method: str, path: str, seconds: float, request: InferRequest | None = None
-    ) -> tuple[bytes, str | None]:
+    def _ask(self, method: str, path: str, seconds: float, request: InferRequest | None = None) -> Answer:
         connection = self._connection
         connection.timeout = seconds
         if connection.sock is not None:
@@ -268,14 +272,12 @@ class HttpTransport(Transport):
             # HTTPConnection.request would send the head by itself, a tenth of a single jet's time.
             for part in message(method, path, {**self._headers, **headers}, body):
                 connection.send(part)
-            answer = HTTPResponse(connection.sock, method=method)
-            answer.begin()
-            content, json_length = answer.read(), answer.getheader(JSON_LENGTH)
-            if not answer.will_close:
+            answer = receive(connection.sock)
+            if answer.stays:
                 undo.pop_all()
         if answer.status != OK:
-            raise failure(self.address, str(answer.status), reason(content))
-        return content, json_length
+            raise failure(self.address, str(answer.status), reason(answer.body))
+        return answer
 
 
 def reason(content: bytes) -> str:
@@ -283,7 +285,8 @@ def reason(content: bytes) -> str:
     try:
         return str(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError):
-        return content.decode(errors="replace")[:200]
+        words = re.sub(r"<[^>]*>", " ", content.decode(errors="replace")).split()  # proxies say it in HTML
+        return " ".join(words)[:200]
 
 
 class GrpcTransport(Transport):

@@ -9,17 +9,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jec_assets.serving.layout import MODEL, README, RECORD, ROOT, TOMBSTONE, check_name, version_key
+from jec_assets.serving.layout import MODEL, README, RECORD, ROOT, TOMBSTONE, check_name, version_folder, version_key
 from jec_assets.serving.model_card import readme
 from jec_assets.serving.record import PublishedModel
 from jec_assets.storage import ArtifactMissingError, Held, digest_bytes
 
 if TYPE_CHECKING:
-    from upath import UPath
-
     from jec_assets.serving.record import ModelCard
     from jec_assets.storage import Storage
 
@@ -38,10 +35,8 @@ class VersionStore:
 
     def families(self) -> tuple[str, ...]:
         """Families with at least one whole version, by name."""
-        root = self.storage.base / ROOT
-        if not root.exists():
-            return ()
-        names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name.isidentifier())
+        entries = self.storage.entries(ROOT)
+        names = [name for name, is_folder in entries.items() if is_folder and name.isidentifier()]
         return tuple(name for name in names if self.versions(name))
 
     def versions(self, family: str) -> tuple[int, ...]:
@@ -123,23 +118,13 @@ class VersionStore:
         for number, files in folders.items():
             for file in sorted(files, key=lambda file: file != MODEL):  # without it, it is no version
                 self.storage.remove(version_key(name, number, file))
-            if self.storage.is_local:
-                Path(str(self.storage.base / ROOT / name / str(number))).rmdir()
+            self.storage.remove_folder(version_folder(name, number))
         return tuple(number for number, files in folders.items() if _is_whole(files))
 
     def _folders(self, family: str) -> dict[int, set[str]]:
         """Names of the files in each numbered folder of a family, by rising number."""
-        folder = self.storage.base / ROOT / family
-        if not folder.exists():
-            return {}
-        numbers = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
-        return {number: self._files(folder / str(number)) for number in numbers}
-
-    def _files(self, folder: UPath) -> set[str]:
-        try:
-            return {file.name for file in folder.iterdir()}
-        except FileNotFoundError:  # removed since it was listed
-            return set()
+        numbers = sorted(int(name) for name in self.storage.entries(f"{ROOT}/{family}") if name.isdecimal())
+        return {number: set(self.storage.entries(version_folder(family, number))) for number in numbers}
 
 
 def _is_whole(files: set[str]) -> bool:

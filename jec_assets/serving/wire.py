@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from jec_assets.serving.tensors import PaddedJets
 
 JSON_LENGTH = "Inference-Header-Content-Length"
-TRITON_TYPES = {"float32": "FP32", "int64": "INT64"}
+TRITON_TYPES = {"<f4": "FP32", "<i8": "INT64"}  # by NumPy's name, with the order of bytes
 LITTLE_ENDIAN = {"FP32": np.dtype("<f4")}  # what networks answer
 SMALL = 1 << 16  # bytes: less than this is copied sooner than sent in parts
 
@@ -45,21 +47,9 @@ class InferRequest:
     @classmethod
     def of(cls, batch: PaddedJets) -> InferRequest:
         """A request for all outputs of these jets; it shares their memory where there is much of it."""
-        described = json.dumps(
-            {
-                "inputs": [
-                    {
-                        "name": name,
-                        "shape": array.shape,
-                        "datatype": TRITON_TYPES[array.dtype.name],
-                        "parameters": {"binary_data_size": array.nbytes},
-                    }
-                    for name, array in batch.arrays.items()
-                ],
-                "parameters": {"binary_data_output": True},
-            }
-        ).encode()
-        parts: list[bytes | memoryview] = [described, *map(_memory, batch.arrays.values())]
+        arrays = batch.arrays
+        described = _described(tuple((name, array.dtype.str, array.shape) for name, array in arrays.items()))
+        parts: list[bytes | memoryview] = [described, *map(_memory, arrays.values())]
         length = sum(map(len, parts))
         headers = {
             JSON_LENGTH: str(len(described)),
@@ -106,6 +96,21 @@ def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.flo
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedAnswerError(f"no answer of the KServe protocol: {body[:200]!r}") from error
     return {name: found[name] for name in OUTPUTS if name in found}
+
+
+@lru_cache(maxsize=256)  # a client's requests are of few shapes, and JSON takes a while beside a single jet
+def _described(tensors: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
+    """What a request says of its tensors: name, type as NumPy calls it, shape."""
+    inputs = [
+        {
+            "name": name,
+            "shape": shape,
+            "datatype": TRITON_TYPES[kind],
+            "parameters": {"binary_data_size": np.dtype(kind).itemsize * prod(shape)},
+        }
+        for name, kind, shape in tensors
+    ]
+    return json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
 
 
 def _memory(array: NDArray[np.generic]) -> memoryview:

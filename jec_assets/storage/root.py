@@ -114,14 +114,19 @@ class Storage:
 
     def list(self, prefix: str) -> list[str]:
         """Keys of the objects directly below a prefix, sorted; empty where there are none."""
+        files = [name for name, is_folder in self.entries(prefix).items() if not is_folder]
+        return [f"{prefix}/{name}" for name in files if not name.startswith(".")]
+
+    def entries(self, prefix: str) -> dict[str, bool]:
+        """Sorted names of all that is directly below a prefix, hidden too, and whether each is a folder of objects."""
         folder = self.base / prefix
         with self._naming(prefix):
             try:
                 entries = folder.fs.ls(folder.path, detail=True)
             except FileNotFoundError:
-                return []
-        names = [entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
-        return sorted(f"{prefix}/{name}" for name in names if name and not name.startswith("."))
+                return {}
+        found = {entry["name"].rsplit("/", 1)[-1]: entry["type"] == "directory" for entry in entries}
+        return {name: found[name] for name in sorted(found) if name}
 
     def publish_bytes(self, key: str, data: bytes) -> Artifact:
         """Write an object so that a reader sees the old one or the new one, never a part."""
@@ -186,6 +191,12 @@ class Storage:
                 self._path(key).unlink(missing_ok=True)
             else:
                 self.base.fs.rm_file((self.base / key).path)
+
+    def remove_folder(self, prefix: str) -> None:
+        """Remove a folder without objects; a server has none."""
+        if self.is_local:
+            with self._naming(prefix):
+                self._path(prefix).rmdir()
 
     def local_file(self, key: str) -> Path:
         """The object as a local file that can be memory-mapped: itself, or a copy in the cache for remote roots.

@@ -16,8 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uproot
+from click.testing import Result
+from numpy.typing import NDArray
+from typer.testing import CliRunner
 
+from jec_assets.cli import app
 from jec_assets.jets.packed import PackedJets
+from jec_assets.jets.schema import TREE
 from jec_assets.serving.access import Access
 from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.client import JetClient
@@ -28,6 +34,7 @@ from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedErro
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import Served
 from jec_assets_tests.serving.damage import as_binary, as_json, good
+from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 pytestmark = [pytest.mark.needs("triton"), pytest.mark.needs("nginx")]
 
@@ -225,3 +232,29 @@ def grpc_status(proxy: Proxy, call: str, metadata: tuple[tuple[str, str], ...]) 
         except grpc.RpcError as error:
             return str(error.code().name)
     return "OK"
+
+
+def test_files_are_calibrated_through_the_proxy_by_whoever_has_the_token(
+    proxy: Proxy, served: Served, tmp_path: Path
+) -> None:
+    source, token = write_jet_file(tmp_path / "in.root", toy_jets(20, seed=5)), tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    where = ["--url", f"localhost:{proxy.port}", "--certificates", str(proxy.certificate)]
+
+    def calibrate(out: str, *options: str) -> Result:
+        words = ["calibrate", str(source), "-o", str(tmp_path / out), "--family", "pfn", *options]
+        return CliRunner().invoke(app, words, env={"JEC_STORAGE_ROOT": served.repository.storage.root})
+
+    done = calibrate("out.root", *where, "--token-file", str(token))
+    assert "40 jets calibrated by pfn" in done.output
+    assert calibrate("local.root", "--local").exit_code == 0
+    through, local = (factors(tmp_path / name) for name in ("out.root", "local.root"))
+    np.testing.assert_array_equal(through, local)
+    stranger = calibrate("none.root", *where)
+    assert (stranger.exit_code, (tmp_path / "none.root").exists()) == (1, False)
+    assert f"localhost:{proxy.port} wants a token that it knows (--token-file, or Access): 401" in stranger.output
+
+
+def factors(path: Path) -> NDArray[np.float32]:
+    with uproot.open(path) as file:
+        return np.asarray(file[TREE]["jetFactor_pfn"].array(library="np"))

@@ -271,6 +271,26 @@ def test_what_nobody_has_cannot_be_promoted_or_rolled_back(repository: ModelRepo
         repository.promote("pfn", 7)
 
 
+def test_a_withdrawn_version_gives_way_to_what_was_served_before(repository: ModelRepository) -> None:
+    first = publish(repository, b"one")
+    before = repository.configuration("pfn")
+    repository.restore(publish(repository, b"two"), before)
+    assert repository.current("pfn") == first
+    repository.restore(first, None)
+    assert repository.current("pfn") is None
+
+
+def test_what_another_run_points_to_since_is_not_withdrawn(
+    repository: ModelRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(repository, b"one")
+    before = repository.configuration("pfn")
+    second, third = publish(repository, b"two"), publish(repository, b"three")
+    repository.restore(second, before)
+    assert repository.current("pfn") == third
+    assert "another run replaced it" in caplog.text
+
+
 def test_old_versions_make_room_but_never_one_that_is_needed(storage: Storage) -> None:
     repository = ModelRepository(storage, Retention(stored=2, served=2))
     publish_many(repository, 2)
