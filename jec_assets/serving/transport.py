@@ -264,7 +264,7 @@ class HttpTransport(Transport):
     def _ask(self, method: str, path: str, seconds: float, request: InferRequest | None = None) -> Answer:
         connection = self._connection
         connection.timeout = seconds
-        if connection.sock is not None:
+        if connection.sock is not None and connection.sock.gettimeout() != seconds:
             connection.sock.settimeout(seconds)
         body, headers = (request.body, request.headers) if request else ((), {})
         with ExitStack() as undo:

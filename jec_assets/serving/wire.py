@@ -64,6 +64,7 @@ def model_path(family: str) -> str:
     return f"/v2/models/{quote(family, safe='')}"
 
 
+@lru_cache(maxsize=64)
 def infer_path(family: str, version: str) -> str:
     """Where requests to a version of a model go; the server chooses the version where that is empty."""
     versioned = f"/versions/{quote(version, safe='')}" if version else ""
@@ -88,7 +89,7 @@ def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.flo
         end = len(body) if json_length is None else int(json_length)
         found: dict[str, NDArray[np.float32]] = {}
         start = end
-        for output in json.loads(body[:end])["outputs"]:
+        for output in json.loads(body[:end].decode())["outputs"]:
             size = int(output["parameters"]["binary_data_size"])
             values = np.frombuffer(body[start : start + size], dtype=LITTLE_ENDIAN[output["datatype"]])
             found[str(output["name"])] = values.reshape(output["shape"])
@@ -113,6 +114,6 @@ def _described(tensors: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
     return json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
 
 
-def _memory(array: NDArray[np.generic]) -> memoryview:
-    """An array's bytes, uncopied where they lie in order."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+def _memory(array: NDArray[np.generic]) -> bytes | memoryview:
+    """An array's bytes, uncopied where there are many and they lie in order."""
+    return array.tobytes() if array.nbytes < SMALL else np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -10,6 +10,7 @@ repository moves from one to the other unchanged.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Answer = dict[str, NDArray[np.float32]]
 
 # Triton renames a consumed capsule otherwise than the DLPack standard says, and NumPy complains on every answer.
+CPU_MEMORY = (1, 0)  # DLPack's number of a kind of device, and of the device: where Triton's Python has its inputs
 CONSUMED = b"used_dltensor"
 rename_capsule = ctypes.pythonapi.PyCapsule_SetName
 rename_capsule.argtypes = (ctypes.py_object, ctypes.c_char_p)
@@ -64,6 +66,8 @@ class TritonPythonModel:
         self._check_answers()
         self._check_providers(providers)
         self.metrics = self._published_session(args["model_name"], args["model_version"])
+        gc.collect()
+        gc.freeze()  # what is there by now stays: no collection between requests need look at it
         used = ", ".join(self.session.providers)
         pb_utils.Logger.log_info(f"{args['model_name']} version {args['model_version']}: {used}, {threads} threads")
 
@@ -161,9 +165,25 @@ def _refusal(error: BatchError) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
 
 
+class _Lent:
+    """A tensor of Triton as NumPy asks for one.
+
+    NumPy asks with arguments that Triton's tensors don't know, which takes them longer to say than all the rest.
+    """
+
+    def __init__(self, tensor: pb_utils.Tensor) -> None:
+        self._tensor = tensor
+
+    def __dlpack__(self, **_: object) -> object:
+        return self._tensor.to_dlpack()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return CPU_MEMORY
+
+
 def _array(tensor: pb_utils.Tensor) -> NDArray[Any]:
     # With NumPy 2 as_numpy() gives the right shape filled with the tensor's first value.
-    return np.from_dlpack(tensor)
+    return np.from_dlpack(_Lent(tensor))
 
 
 def _output(name: str, values: NDArray[np.float32]) -> pb_utils.Tensor:
