@@ -174,7 +174,7 @@ class _Lent:
     def __init__(self, tensor: pb_utils.Tensor) -> None:
         self._tensor = tensor
 
-    def __dlpack__(self, **_: object) -> object:
+    def __dlpack__(self, **_: object) -> Any:
         return self._tensor.to_dlpack()
 
     def __dlpack_device__(self) -> tuple[int, int]:
