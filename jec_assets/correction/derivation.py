@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 RAW_PT_MIN = 21.0  # GeV
 MATCHING_RADIUS = 0.2  # jets that moved further are merged or split ones
 _STRETCHES = 2  # of the offset's range of pT, each with a weight of its own
+_ROUNDING = 1e-9  # relative: less is no variation but what the mean of equal numbers misses
 
 
 @dataclass(frozen=True)
@@ -131,17 +132,22 @@ def offset_slope(jets: MatchedJets, binning: Binning, label: str) -> float:
     """k of L1: the slope of the raw pT against rho A at fixed particle-level pT.
 
     Jets are compared within narrow intervals of the particle-level pT: with x = rho A and y = pT,raw, both relative to
-    their means in the interval, k = sum(w x y) / sum(w x^2), where w is 1 / variance of y thereabouts.
+    their means in the interval, k = sum(w x y) / sum(w x^2), where w is 1 / variance of y thereabouts. It is 0 where
+    rho A or the raw pT does not vary, as without pileup: nothing is seen of an offset there, and L1 is 1.
     """
     low, high = binning.offset_gen_pt
     jets = jets.take(binning.fits_offset(jets.gen_pt))
     _require(len(jets), 2 * binning.jets_min, f"{low:g} <= particle-level pT < {high:g} GeV, {label}")
     intervals = len(jets) // binning.jets_min
     interval = _quantile_bins(jets.gen_pt, intervals)
-    x, y = _centered(jets.rho * jets.area, interval), _centered(jets.raw_pt, interval)
+    density = jets.rho * jets.area
+    x, y = _centered(density, interval), _centered(jets.raw_pt, interval)
     # Many intervals share a weight: by its own variance, an interval would count the less the steeper it happens to be.
     stretch = interval * _STRETCHES // intervals
-    weight = 1 / _means(y**2, stretch)[stretch]
+    variance = _means(y**2, stretch)
+    if np.all(np.abs(x) <= _ROUNDING * np.abs(density)) or np.any(variance == 0):
+        return 0.0
+    weight = 1 / variance[stretch]
     return float(np.sum(weight * x * y) / np.sum(weight * x * x))
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jec_assets.correction import Binning, TooFewJetsError, derive
-from jec_assets.correction.derivation import join_matched_jets, response_curve
+from jec_assets.correction.derivation import join_matched_jets, offset_slope, response_curve
 from jec_assets_tests.correction.toy_response import OFFSET, toy_matched_jets
 
 BINNING = Binning(response_edges=(0.0, 1.3, 3.5), offset_edges=(0.0, 1.3, 3.5))
@@ -70,6 +70,24 @@ def test_the_correction_takes_pileup_out() -> None:
     assert quiet == pytest.approx(busy, abs=0.012)
     raw = jets.raw_pt / jets.gen_pt
     assert np.median(raw[jets.rho > 19]) - np.median(raw[jets.rho < 8]) > 0.02
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.1])
+def test_without_pileup_or_with_the_same_for_all_there_is_no_offset_to_take_out(rho: float) -> None:
+    jets = toy_matched_jets(5_000)
+    alike = dataclasses.replace(
+        jets, rho=np.full(5_000, rho), area=np.full(5_000, 0.3), raw_pt=jets.raw_pt - OFFSET * jets.rho * jets.area
+    )
+    correction = derive(alike, BINNING)
+    assert correction.offset_slopes == (0.0, 0.0)
+    hard = alike.take(alike.gen_pt > 50)
+    response = correction.factor(hard.raw_pt, hard.eta, hard.rho, hard.area) * hard.raw_pt / hard.gen_pt
+    assert np.median(response) == pytest.approx(1, abs=0.01)
+
+
+def test_raw_momenta_that_do_not_vary_show_no_offset() -> None:
+    jets = toy_matched_jets(5_000)
+    assert offset_slope(dataclasses.replace(jets, raw_pt=np.full(5_000, 50.0)), BINNING, "all") == 0
 
 
 def test_the_order_of_the_jets_does_not_matter() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,6 +108,18 @@ def test_jets_that_come_corrected_keep_the_files_correction(tmp_path: Path, exec
     assert (found.in_use, found.to_apply, found.errors, found.files) == ("file", None, (), 1)
     assert found.derived is not None
     assert found.derived.valid_from == 50
+
+
+@pytest.mark.parametrize(("made", "in_use"), [(toy_jets, "file"), (uncorrected, "derived")])
+def test_jets_without_pileup_have_a_correction_too(
+    tmp_path: Path, executor: Executor, made: Callable[[int, int], Branches], in_use: str
+) -> None:
+    found = derived(source(tmp_path, {**made(500, 1), "rhoAll": np.zeros(1000)}), executor)
+    assert (found.in_use, found.why_none) == (in_use, "")
+    assert found.derived is not None
+    assert set(found.derived.offset_slopes) == {0.0}
+    factor = found.derived.offset_factor(*(np.array([value]) for value in (30.0, 1.0, 0.0, 0.5)))
+    assert factor.tolist() == [1.0]
 
 
 def test_jets_that_come_uncorrected_are_corrected_before_anything_else(
