@@ -4,10 +4,10 @@ Belongs here: the added branches, their names and what is written about them. Do
 (`calibrator.py`) and copying (`jec_assets.jets.extending`).
 
 For a family F, per jet: `jetPt_F` and `jetMass_F` (GeV), calibrated by the same factor `jetFactor_F`;
-`jetCalibrated_F`, false for jets without constituents, or with a feature or a factor that is not finite, which keep
-their momentum (factor 1); `jetOutsideRange_F`, true where the training had no such jet. A model with quantiles adds
-`jetFactor16_F`, `jetFactor84_F` and `jetResolution_F` (-1 where not calibrated). The text `calibration_F` (JSON) says
-which model it was.
+`jetModelVersion_F`, the version of F that did it, with every jet since files are merged; `jetCalibrated_F`, false for
+jets without constituents, or with a feature or a factor that is not finite, which keep their momentum (factor 1);
+`jetOutsideRange_F`, true where the training had no such jet. A model with quantiles adds `jetFactor16_F`,
+`jetFactor84_F` and `jetResolution_F` (-1 where not calibrated). The text `calibration_F` (JSON) says more of the model.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jec_assets.correction import AppliedCorrection
     from jec_assets.jets.features import Columns
     from jec_assets.serving.calibrator import Calibration, Calibrator
+    from jec_assets.serving.record import PublishedModel
 
 # What can be wrong with a file, a server or a repository; each says in one message what to do.
 FAULTS = (
@@ -111,7 +112,7 @@ def calibrate_file(
         calibration = calibrator.calibration(columns)
         counts["not_calibrated"] += int(np.count_nonzero(~calibration.calibrated))
         counts["outside_range"] += int(np.count_nonzero(calibration.outside_range))
-        return _branches(calibrator.model.family, columns, calibration)
+        return _branches(calibrator.model, columns, calibration)
 
     notes = {_named("calibration", calibrator.model.family): _note(calibrator)}
     written = extend_tree(file, out, Extension(_types(calibrator), values, notes), report, overwrite)
@@ -140,26 +141,27 @@ def _come_uncorrected(arrays: dict[str, Any], jets: int) -> bool:
     return len(differs) > 0 and not differs.any()
 
 
-def _branches(family: str, columns: Columns, calibration: Calibration) -> dict[str, NDArray[Any]]:
+def _branches(model: PublishedModel, columns: Columns, calibration: Calibration) -> dict[str, NDArray[Any]]:
     scalars = columns.scalars
     branches: dict[str, NDArray[Any]] = {
         "jetPt": calibration.factor * scalars["jetPt"],
         "jetMass": calibration.factor * scalars["jetMass"],
         "jetFactor": calibration.factor,
+        "jetModelVersion": np.full(len(calibration.factor), model.version, np.int32),
         "jetCalibrated": calibration.calibrated,
         "jetOutsideRange": calibration.outside_range,
     }
     if calibration.quantiles is not None and calibration.resolution is not None:
         low, high = calibration.quantiles.T
         branches |= {"jetFactor16": low, "jetFactor84": high, "jetResolution": calibration.resolution}
-    return {_named(name, family): values for name, values in branches.items()}
+    return {_named(name, model.family): values for name, values in branches.items()}
 
 
 def _types(calibrator: Calibrator) -> dict[str, str]:
     numbers, flags = ["jetPt", "jetMass", "jetFactor"], ["jetCalibrated", "jetOutsideRange"]
     if len(calibrator.model.card.outputs) > 1:
         numbers += ["jetFactor16", "jetFactor84", "jetResolution"]
-    types = {**dict.fromkeys(numbers, "float32"), **dict.fromkeys(flags, "bool")}
+    types = {**dict.fromkeys(numbers, "float32"), "jetModelVersion": "int32", **dict.fromkeys(flags, "bool")}
     return {_named(name, calibrator.model.family): kind for name, kind in types.items()}
 
 

@@ -191,6 +191,29 @@ def test_the_file_says_which_model_it_was_and_what_data_still_need(
     assert said["note"] == RESIDUAL
 
 
+def test_every_jet_says_which_version_calibrated_it(calibrator: Calibrator, source: Path, tmp_path: Path) -> None:
+    calibrate_file(str(source), tmp_path / "out.root", calibrator, silent)
+    jets = branches_in(tmp_path / "out.root")
+    assert str(jets["jetModelVersion_pfn_committee"].type) == f"{JETS} * int32"
+    assert not jets["jetCalibrated_pfn_committee"][UNUSABLE].to_numpy().any()
+    assert jets["jetModelVersion_pfn_committee"].tolist() == [1] * JETS
+
+
+def test_versions_stay_apart_in_merged_files(
+    repository: ModelRepository, pfn_onnx: bytes, other_pfn_onnx: bytes, source: Path, tmp_path: Path
+) -> None:
+    outs = []
+    for version, onnx in ((1, pfn_onnx), (2, other_pfn_onnx)):
+        repository.publish(card_of("pfn", onnx), onnx, InstanceSettings())
+        outs.append(tmp_path / f"{version}.root")
+        with Calibrator.local(repository, "pfn") as calibrator:
+            calibrate_file(str(source), outs[-1], calibrator, silent)
+    merged = uproot.concatenate([f"{out}:{TREE}" for out in outs], ["jetFactor_pfn", "jetModelVersion_pfn"])
+    assert merged["jetModelVersion_pfn"].tolist() == [1] * JETS + [2] * JETS
+    first, second = (merged["jetFactor_pfn"][merged["jetModelVersion_pfn"] == version] for version in (1, 2))
+    assert ak.all((first != second)[np.setdiff1d(np.arange(JETS), UNUSABLE)])
+
+
 def test_data_have_no_truth_and_are_calibrated_alike(calibrator: Calibrator, source: Path, tmp_path: Path) -> None:
     data = {name: values for name, values in jets_with_oddities().items() if not any(part in name for part in TRUTH)}
     recorded = write_jet_file(tmp_path / "data.root", data)
