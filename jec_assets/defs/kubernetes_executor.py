@@ -64,9 +64,12 @@ class WatchfulStepHandler(K8sStepHandler):
 
     def _why(self, job_name: str, namespace: str) -> str:
         """What Kubernetes knows of a Job and its pods: exit codes, want of memory, evictions, ends of logs."""
-        pods = self._api_client.get_pods_in_job(job_name, namespace)
-        said = [self._api_client.get_pod_debug_info(pod.metadata.name, namespace, pod) for pod in pods]
-        return "\n".join([self._api_client.get_job_debug_info(job_name, namespace), *said])
+        try:
+            pods = self._api_client.get_pods_in_job(job_name, namespace)
+            said = [self._api_client.get_pod_debug_info(pod.metadata.name, namespace, pod) for pod in pods]
+            return "\n".join([self._api_client.get_job_debug_info(job_name, namespace), *said])
+        except Exception as fault:  # noqa: BLE001  the step is lost whether or not this can be read (half a character)
+            return f"What Kubernetes knows of {job_name} can't be read: {fault!r}"
 
 
 @dg.executor(name="kubernetes", requirements=multiple_process_executor_requirements())

@@ -123,7 +123,7 @@ def _environment(plan: EndpointPlan) -> list[Manifest]:
         # Products of 10-bit numbers, which GPUs take for those of 32 bits, move a prediction by a thousandth.
         variables.append({"name": "NVIDIA_TF32_OVERRIDE", "value": "0"})
     if plan.repository.startswith("s3://"):
-        keys = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+        keys = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
         # Where nodes or service accounts have rights on S3 themselves, there is no Secret.
         variables += [{"name": key, "valueFrom": {"secretKeyRef": _optional(S3_SECRET, key)}} for key in keys]
         region = "AWS_DEFAULT_REGION"
