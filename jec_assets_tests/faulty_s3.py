@@ -111,7 +111,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _upstream(self) -> HTTPConnection:
         server = urlsplit(self.server.proxy.upstream)
-        return HTTPConnection(str(server.hostname), server.port, timeout=60)
+        return HTTPConnection(str(server.hostname), server.port, timeout=300)
 
 
 Act = Callable[[Exchange], None]

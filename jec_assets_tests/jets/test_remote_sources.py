@@ -32,6 +32,8 @@ from jec_assets_tests.faulty_s3 import (
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.s3 import make_bucket
 
+NEVER = 600.0  # s: longer than any test, which ends the proxy
+
 
 @pytest.fixture
 def bucket(s3: str, toy_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -135,8 +137,8 @@ def proxy(s3: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fau
         yield proxy
 
 
-def listed(bucket: str) -> list[JetFile]:
-    return list_files(bucket, s3=S3Access(attempts=3, connect_seconds=2, read_seconds=1))
+def listed(bucket: str, read_seconds: float = 30.0) -> list[JetFile]:
+    return list_files(bucket, s3=S3Access(attempts=3, connect_seconds=30, read_seconds=read_seconds))
 
 
 def read(file: JetFile) -> list[Columns]:
@@ -152,15 +154,23 @@ def overwrite(bucket: str, name: str) -> None:
 
 @pytest.mark.needs("s3")
 @pytest.mark.parametrize(
-    "fault",
-    [answering(503, "SlowDown"), answering(500, "InternalError"), cutting_download(1_000), stalling(1_000), silent()],
+    ("fault", "read_seconds"),
+    [
+        (answering(503, "SlowDown"), 30),
+        (answering(500, "InternalError"), 30),
+        (cutting_download(1_000), 30),
+        (stalling(1_000, NEVER), 2),
+        (silent(NEVER), 2),
+    ],
     ids=["slow_down", "internal_error", "cut", "stalled", "silent"],
 )
-def test_a_fault_that_passes_costs_a_file_nothing(bucket: str, proxy: FaultyS3, fault: Act) -> None:
+def test_a_fault_that_passes_costs_a_file_nothing(
+    bucket: str, proxy: FaultyS3, fault: Act, read_seconds: float
+) -> None:
     (first, _) = listed(bucket)
     before = read(first)
     proxy.inject(fault, "GET", header="Range", times=2)
-    after_faults = read(first)
+    after_faults = read(listed(bucket, read_seconds)[0])
     assert [len(each) for each in after_faults] == [len(each) for each in before]
     np.testing.assert_array_equal(after_faults[0].particles["PF_pT"], before[0].particles["PF_pT"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jec_assets.storage import ArtifactMissingError, Storage, StorageError
+from jec_assets.storage import ArtifactMissingError, S3Access, Storage, StorageError
 from jec_assets_tests.faulty_s3 import (
     Act,
     FaultyS3,
@@ -24,6 +24,7 @@ from jec_assets_tests.storage.conftest import BUCKET, HASTY
 
 pytestmark = pytest.mark.needs("s3")
 ALWAYS = 1_000_000
+NEVER = 600.0  # s: longer than any test, which ends the proxy
 OLD, NEW = b"old" * 100_000, b"new" * 200_000
 
 
@@ -33,10 +34,9 @@ OLD, NEW = b"old" * 100_000, b"new" * 200_000
         answering(503, "SlowDown"),
         answering(500, "InternalError"),
         cutting_upload(100_000),
-        silent(),
         losing_the_answer,
     ],
-    ids=["slow_down", "internal_error", "cut", "silent", "lost_answer"],
+    ids=["slow_down", "internal_error", "cut", "lost_answer"],
 )
 def test_a_fault_that_passes_costs_an_upload_only_time(remote: Storage, proxy: FaultyS3, fault: Act) -> None:
     remote.publish_bytes("a", OLD)
@@ -48,14 +48,33 @@ def test_a_fault_that_passes_costs_an_upload_only_time(remote: Storage, proxy: F
 
 @pytest.mark.parametrize(
     "fault",
-    [answering(503, "SlowDown"), cutting_download(100_000), stalling(100_000), silent()],
-    ids=["slow_down", "cut", "stalled", "silent"],
+    [answering(503, "SlowDown"), cutting_download(100_000)],
+    ids=["slow_down", "cut"],
 )
 def test_a_fault_that_passes_costs_a_download_only_time(remote: Storage, proxy: FaultyS3, fault: Act) -> None:
     remote.publish_bytes("a", NEW)
     proxy.inject(fault, "GET")
     assert remote.read_bytes("a") == NEW
     assert proxy.count("GET", "/a") == 2
+
+
+def test_an_upload_that_nobody_answers_is_made_again(remote: Storage, impatient: Storage, proxy: FaultyS3) -> None:
+    remote.publish_bytes("a", OLD)
+    proxy.inject(silent(NEVER), "PUT")
+    impatient.publish_bytes("a", NEW)
+    # A busy server may be silent for as long, and be asked once more: then more requests are right, too.
+    assert proxy.count("PUT", "/a") >= 3
+    assert remote.read_bytes("a") == NEW
+
+
+@pytest.mark.parametrize("fault", [stalling(100_000, NEVER), silent(NEVER)], ids=["stalled", "silent"])
+def test_a_download_that_comes_to_a_halt_is_made_again(
+    remote: Storage, impatient: Storage, proxy: FaultyS3, fault: Act
+) -> None:
+    remote.publish_bytes("a", NEW)
+    proxy.inject(fault, "GET")
+    assert impatient.read_bytes("a") == NEW
+    assert proxy.count("GET", "/a") >= 2
 
 
 def test_a_burst_of_refusals_for_overload_is_sat_out(remote: Storage, proxy: FaultyS3) -> None:
@@ -65,9 +84,12 @@ def test_a_burst_of_refusals_for_overload_is_sat_out(remote: Storage, proxy: Fau
 
 
 def test_a_slow_server_is_not_a_dead_one(remote: Storage, proxy: FaultyS3) -> None:
+    """Patience is for silence, not for the whole: thirty pauses outlast it together, and each is far from it."""
+    patience, pieces = 5.0, 30
     remote.publish_bytes("a", NEW)
-    proxy.inject(trickling(150_000, 0.6), "GET")
-    assert remote.read_bytes("a") == NEW
+    proxy.inject(trickling(len(NEW) // pieces, 1.2 * patience / pieces), "GET")
+    reader = Storage(remote.root, s3=S3Access(attempts=2, connect_seconds=30, read_seconds=patience))
+    assert reader.read_bytes("a") == NEW
     assert proxy.count("GET", "/a") == 1
 
 
