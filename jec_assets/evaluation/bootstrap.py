@@ -7,7 +7,8 @@ A resample is never written out: it is the number of times that each jet was dra
 once for all jets and then indexed like any column, so that every correction, interval and flavor sees the same
 resamples (paired), and values are sorted once, not once per resample. Whole events are drawn, because the jets of an
 event are not independent. Row 0 is the sample itself, every jet once: a statistic and its resamples come from one
-expression.
+expression. Jets that are all of one event are only ever drawn together: their resamples repeat the sample, tell nothing
+of how else it might have been, and count as undefined (NaN), in whatever is computed from them too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.number import NO_JETS, Number
+from jec_assets.evaluation.number import NO_JETS, ROUNDING, Number
 from jec_assets.evaluation.resampled_quantiles import SortedJets
 
 if TYPE_CHECKING:
@@ -60,12 +61,28 @@ def means(
 ) -> NDArray[np.float64]:
     """Mean of values (jets,) in each resample of draws (rows, jets), jets counting as much as their weight (jets,).
 
-    Returns (rows,); NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
+    Returns (rows,); NaN in a resample whose jets weigh nothing, and in all of them where the jets are of one event.
+    `WeightError` for a negative weight.
     """
     weights = _checked(weight, len(values))
     # No BLAS: its sums depend on how many threads it takes.
     sums = np.einsum("sj,rj->rs", np.stack([weights * values, weights]), draws)
-    return quotient(sums[:, 0], sums[:, 1])
+    found = quotient(sums[:, 0], sums[:, 1])
+    if _of_one_event(draws, weights):
+        found[1:] = np.nan
+    return found
+
+
+def share(chosen: NDArray[np.bool_], draws: NDArray[np.integer], weight: NDArray[np.float64] | None = None) -> Number:
+    """Which share of the jets was chosen, bool (jets,); draws are (1 + resamples, jets), weight (jets,).
+
+    Without an uncertainty where all of several jets were chosen or none, since then so they are in every resample; the
+    note says how many of how many.
+    """
+    number = Number.of(means(chosen.astype(np.float64), draws, weight), len(chosen))
+    if number.value is None or number.n == 1 or (chosen.any() and not chosen.all()):
+        return number
+    return Number(float(chosen[0]), None, number.n, f"{number.n if chosen[0] else 0} of {number.n}")
 
 
 def quantiles(
@@ -81,10 +98,23 @@ def quantiles(
     the last, linearly between middles. It depends on the weights' ratios only, and for equal weights it is what
     `numpy.quantile` interpolates linearly. (A jet of weight 2 isn't quite two jets: these would have two middles.)
 
-    NaN in a resample whose jets weigh nothing. `WeightError` for a negative weight.
+    NaN in a resample whose jets weigh nothing, and in all of them where the jets are of one event. `WeightError` for a
+    negative weight.
     """
     weights = _checked(weight, len(values))
-    return SortedJets.of(values, weights, draws).quantiles(np.asarray(probabilities, np.float64))
+    found = SortedJets.of(values, weights, draws).quantiles(np.asarray(probabilities, np.float64))
+    if _of_one_event(draws, weights):
+        found[1:] = np.nan
+    return found
+
+
+def _of_one_event(draws: NDArray[np.integer], weights: NDArray[np.float64]) -> bool:
+    """Whether all jets that weigh something were drawn equally often in every resample."""
+    counted = np.flatnonzero(weights)
+    # The first and the last jet mostly save a look at all draws.
+    if len(counted) == 0 or not np.array_equal(draws[:, counted[0]], draws[:, counted[-1]]):
+        return False
+    return bool((draws[:, counted] == draws[:, counted[:1]]).all())
 
 
 def _checked(weight: NDArray[np.float64] | None, jets: int) -> NDArray[np.float64]:
@@ -103,6 +133,11 @@ def effective_number(jets: int, weight: NDArray[np.float64] | None = None) -> fl
     weights = _checked(weight, jets)
     squares = float((weights**2).sum())
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+def without_rounding(spread: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The spread of some values, and 0 where it is what rounding makes of equal ones of this scale; same shapes."""
+    return np.where(spread <= ROUNDING * np.abs(scale), 0.0, spread)
 
 
 def quotient(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

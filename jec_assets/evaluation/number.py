@@ -38,7 +38,7 @@ class Number:
         """From a statistic's value on the sample itself, samples[0], and on its resamples, samples[1:].
 
         The uncertainty is the standard deviation (one degree of freedom less) over those resamples in which the
-        statistic is defined: a group of very few jets is missing from some of them.
+        statistic is defined: a group of very few jets is missing from some of them, and jets of one event have none.
         """
         if n == 0:
             return cls.missing(0, NO_JETS)
@@ -46,8 +46,10 @@ class Number:
         if not np.isfinite(value):
             return cls.missing(n, f"n = {n}: undefined")
         resampled = samples[1:][np.isfinite(samples[1:])]
-        if n == 1 or len(resampled) < 2:
-            return cls(value, None, n, f"n = {n}")
+        if n == 1:
+            return cls(value, None, n, "n = 1")
+        if len(resampled) < 2:
+            return cls(value, None, n, f"n = {n}: too few events")
         if np.ptp(resampled) <= ROUNDING * max(abs(value), 1.0):
             return cls(value, 0.0, n)
         return cls(value, float(np.std(resampled, ddof=1)), n)

@@ -12,7 +12,7 @@ from jec_assets.evaluation.response.closure import STANDARD_DEVIATIONS, TOLERANC
 from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.closure import closure_panels
 from jec_assets.reports.report import NOTHING, JsonValue, ReportFigure, Table, nested
-from jec_assets.reports.text import PERCENT, count_text, interval_text, number_text, percent_text, title
+from jec_assets.reports.text import ALL_OR_NONE, PERCENT, count_text, interval_text, number_text, percent_text, title
 
 if TYPE_CHECKING:
     from jec_assets.evaluation.response.closure import Closure, ClosureVerdict
@@ -105,7 +105,7 @@ def _verdict_table(study: ClosureStudy) -> Table:
             *("Largest deviation [%]", "Loss", "Jets beyond its points [%]"),
         ),
         tuple(_verdict_row(study, family, residual) for family in study.held for residual in (ALONE, WITH_RESIDUAL)),
-        (GATE, FEW, RESIDUAL, "Loss: as in the report on losses."),
+        (GATE, FEW, RESIDUAL, "Loss: as in the report on losses.", ALL_OR_NONE),
         labels=2,
     )
 

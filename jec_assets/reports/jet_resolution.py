@@ -21,7 +21,7 @@ from jec_assets.evaluation.response.jet_resolution import (
 from jec_assets.evaluation.response.response_curves import MIN_JETS
 from jec_assets.plots.jet_resolution import coverage, predicted_against_measured, pull_distribution
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import PERCENT, count_text, interval_text, number_text, title
+from jec_assets.reports.text import ALL_OR_NONE, PERCENT, count_text, interval_text, number_text, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +137,7 @@ def _coverage_table(covered: Sequence[Coverage]) -> Table:
             for each in covered
             if each.flavor == ALL_FLAVORS
         ),
-        (f"Right quantiles have {PERCENT * NOMINAL:g} % inside, and 16 % on either side.", RECONSTRUCTED),
+        (f"Right quantiles have {PERCENT * NOMINAL:g} % inside, and 16 % on either side.", RECONSTRUCTED, ALL_OR_NONE),
         labels=3,
     )
 
@@ -152,7 +152,7 @@ def _flavor_table(covered: Sequence[Coverage]) -> Table:
         "Coverage per flavor [%]",
         ("Network", "Region", "pT,cal [GeV]", *FLAVORS),
         tuple((*group, *cells) for group, cells in rows.items()),
-        (RECONSTRUCTED,),
+        (RECONSTRUCTED, ALL_OR_NONE),
         labels=3,
     )
 

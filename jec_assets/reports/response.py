@@ -23,7 +23,7 @@ from jec_assets.plots import response as figures
 from jec_assets.plots.tails import tail_shares
 from jec_assets.reports.closure import closure_figures, closure_numbers, closure_summary, closure_tables
 from jec_assets.reports.report import JsonValue, Report, ReportFigure, Table, nested
-from jec_assets.reports.text import PERCENT, count_text, interval_text, number_text, title
+from jec_assets.reports.text import ALL_OR_NONE, PERCENT, count_text, interval_text, number_text, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,6 +116,7 @@ def _tail_table(results: Sequence[Tails]) -> Table:
         (
             f"Beyond {WIDTHS:g} widths: further from the median than {WIDTHS:g} (q84 - q16) / 2; of a Gaussian "
             f"response {PERCENT * GAUSSIAN_SHARE:g} %.",
+            ALL_OR_NONE,
         ),
         labels=3,
     )

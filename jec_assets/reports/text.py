@@ -24,6 +24,11 @@ EVENT_WEIGHTS = (
     "Effective jets: (Σw)² / Σw², how many jets of equal weight would tell as much."
 )
 
+ALL_OR_NONE = (
+    "0 of n or n of n: none of the jets or all, of which resamples tell no uncertainty. At 68 % confidence 0 of n jets "
+    "are a share below 1.14 / n, and n of n one above 1 - 1.14 / n (C. J. Clopper, E. S. Pearson, 1934)."
+)
+
 
 def number_text(number: Number, scale: float = 1.0) -> str:
     """`0.07612 ± 0.00041`: the uncertainty with two digits, the value with as many decimals; or the note."""

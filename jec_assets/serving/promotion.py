@@ -55,7 +55,8 @@ def decide(
         )
     differences = candidate_losses.astype(np.float64) - served_losses.astype(np.float64)
     difference, *resampled = means(differences, draws)
-    uncertainty = float(np.std(resampled, ddof=1))
+    # Jets of one event know no uncertainty: then none excuses a loss that is worse.
+    uncertainty = float(np.std(resampled, ddof=1)) if np.isfinite(resampled).all() else 0.0
     promoted = bool(difference <= uncertainty)
     verdict = "not worse" if promoted else "worse"
     reason = f"{verdict} than the served model: loss {difference:+.2e} with an uncertainty of {uncertainty:.1e}"

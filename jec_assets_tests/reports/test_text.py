@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import pytest
+from scipy.stats import beta
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, REGIONS
 from jec_assets.evaluation.jets.dataset import BELOW_INTERVALS
 from jec_assets.evaluation.number import Number
-from jec_assets.reports.text import interval_text, listing, number_text, percent_text, shares_by_region, value_text
+from jec_assets.reports.text import (
+    ALL_OR_NONE,
+    interval_text,
+    listing,
+    number_text,
+    percent_text,
+    shares_by_region,
+    value_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +57,9 @@ def test_shares_are_told_region_by_region():
         "barrel: PFN 50 (n = 1) %, Standard correction no jets; endcap: PFN 50 (n = 1) %"
     )
     assert shares_by_region([]) == ""
+
+
+@pytest.mark.parametrize("jets", [500, 1000, 100_000])
+def test_the_limit_on_a_share_of_none_of_the_jets_is_that_of_a_binomial_distribution(jets: int):
+    limit = beta.ppf(0.68, 1, jets)  # Clopper and Pearson's upper limit for 0 of n
+    assert f"{limit * jets:.2f} / n" in ALL_OR_NONE

@@ -52,6 +52,13 @@ def test_a_difference_within_the_uncertainty_passes() -> None:
     assert 0 < decision.difference < decision.uncertainty
 
 
+@pytest.mark.parametrize(("difference", "promoted"), [(-0.01, True), (0.0, True), (0.01, False)])
+def test_jets_of_one_event_excuse_no_loss_that_is_worse(difference: float, promoted: bool) -> None:
+    draws = Resampling(30, seed=1).draws(np.zeros(3, np.uint64))
+    decision = decide(np.full(3, 0.1), np.full(3, 0.1) + difference, draws)
+    assert (decision.promoted, decision.uncertainty) == (promoted, 0.0)
+
+
 def test_the_uncertainty_is_that_of_the_mean() -> None:
     noise = np.random.default_rng(3).normal(0, 0.05, JETS)
     decision = decide(losses(), losses() + noise, resampled(2000))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jec_assets.evaluation.bootstrap import means
+from jec_assets.evaluation.bootstrap import means, share
 from jec_assets.evaluation.loss import jet_losses
 from jec_assets.evaluation.number import Number
 from jec_assets.evaluation.response.closure import Closure, ClosureVerdict, closure, closure_verdicts
@@ -61,7 +61,7 @@ def study_closure(test: CalibratedJets, validation: CalibratedJets, draws: NDArr
         _side(test, draws),
         _side(with_residuals(test, residuals), draws),
         residuals,
-        {family: _mean(flags.astype(np.float64), test, draws) for family, flags in held.items()},
+        {family: share(flags, draws, test.weight) for family, flags in held.items()},
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.bins import FLAVORS, GEN_PT_INTERVALS, INCLUSIVE, REGIONS, Interval, of_flavor
-from jec_assets.evaluation.bootstrap import improvement
+from jec_assets.evaluation.bootstrap import improvement, without_rounding
 from jec_assets.evaluation.calibrated_jets import STANDARD
 from jec_assets.evaluation.number import NO_JETS, Number
 from jec_assets.evaluation.response.noise_floor import shuffled_medians
@@ -71,8 +71,9 @@ def flavor_dependence(
 
 
 def sum_of_absolute_errors(medians: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SAE (Eq. 2) of median responses (..., flavors): (...)."""
-    return np.asarray(np.abs(medians - medians.mean(axis=-1, keepdims=True)).sum(axis=-1))
+    """SAE (Eq. 2) of median responses (..., flavors): (...); exactly 0 where they differ by rounding alone."""
+    mean = medians.mean(axis=-1)
+    return without_rounding(np.abs(medians - mean[..., np.newaxis]).sum(axis=-1), mean)
 
 
 @dataclass(frozen=True)

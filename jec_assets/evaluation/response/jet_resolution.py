@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.bins import REGIONS, Interval
-from jec_assets.evaluation.bootstrap import means, quantiles
+from jec_assets.evaluation.bootstrap import means, quantiles, share
 from jec_assets.evaluation.grouping import (
     REGION_EDGES,
     bin_numbers,
@@ -140,10 +140,7 @@ def _coverages(jets: CalibratedJets, draws: NDArray[np.integer], family: str) ->
         for pt, in_cell in zip(pts, of_region, strict=True):
             for flavor, rows in rows_of_flavors(jets.flavor, in_cell).items():
                 drawn, weight = draws[:, rows], part(jets.weight, rows)
-                shares = (
-                    Number.of(means(chosen[rows].astype(np.float64), drawn, weight), len(rows))
-                    for chosen in (~(below | above), below, above)
-                )
+                shares = (share(chosen[rows], drawn, weight) for chosen in (~(below | above), below, above))
                 yield Coverage(family, region, pt, flavor, *shares)
 
 

@@ -24,7 +24,7 @@ from jec_assets.evaluation.bins import (
     bins_between,
     of_flavor,
 )
-from jec_assets.evaluation.bootstrap import improvement, quotient
+from jec_assets.evaluation.bootstrap import improvement, quotient, without_rounding
 from jec_assets.evaluation.calibrated_jets import STANDARD
 from jec_assets.evaluation.number import Number
 from jec_assets.evaluation.sample import Sample
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PUBLISHED_INTERVALS = (INCLUSIVE, *GEN_PT_INTERVALS)
 INTERVALS = (INCLUSIVE, UNBIASED_INCLUSIVE, GEN_PT_INTERVALS[0], UNBIASED_LOWEST, *GEN_PT_INTERVALS[1:])
 BINS = bins_between(RESOLUTION_EDGES)
+QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,13 @@ def resolution(
 
 def relative_width(jets: Sample, correction: str) -> NDArray[np.float64]:
     """s = (R_75% - R_25%) / R_50% (Eq. 4) of a correction in each resample: (1 + resamples,)."""
-    low, median, high = jets.quantiles(correction, (0.25, 0.5, 0.75)).T
-    return quotient(high - low, median)
+    return quartile_width(jets.quantiles(correction, QUARTILES))
+
+
+def quartile_width(quartiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """s of resamples with these QUARTILES of the response, (..., 3): (...); 0 where they differ by rounding alone."""
+    low, median, high = np.moveaxis(quartiles, -1, 0)
+    return quotient(without_rounding(high - low, median), median)
 
 
 def compare_widths(widths: dict[str, NDArray[np.float64]], n: int) -> dict[str, tuple[Number, Number]]:

@@ -19,6 +19,7 @@ from jec_assets.evaluation.bins import REGIONS, UNBIASED_GEN_PT, Interval
 from jec_assets.evaluation.bootstrap import quantiles, quotient
 from jec_assets.evaluation.grouping import OUTSIDE, REGION_EDGES, bin_numbers, intervals_between, rows_of_bins
 from jec_assets.evaluation.number import Number
+from jec_assets.evaluation.response.resolution import QUARTILES, quartile_width
 from jec_assets.evaluation.response.response_curves import ABS_GEN_ETA_EDGES, BEAM_ENERGY
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def _numbers(
     found: dict[Correction, tuple[Number, Number, Number]] = {}
     reference = None
     for name, values in responses.items():
-        low, median, high = quantiles(values, draws, (0.25, 0.5, 0.75)).T
-        width = quotient(high - low, median)
+        quartiles = quantiles(values, draws, QUARTILES)
+        median, width = quartiles[:, 1], quartile_width(quartiles)
         ratio = Number.missing(n, "the reference") if reference is None else Number.of(quotient(width, reference), n)
         reference = width if reference is None else reference
         of_width = (alone, alone) if n == 1 else (Number.of(width, n), ratio)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.bins import REGIONS, Interval
-from jec_assets.evaluation.bootstrap import means, quantiles
+from jec_assets.evaluation.bootstrap import quantiles, share
 from jec_assets.evaluation.grouping import REGION_EDGES, bin_numbers, intervals_between, part, rows_of_cells
 from jec_assets.evaluation.number import Number
 
@@ -74,7 +74,7 @@ def _shares(
     low, median, high = quantiles(responses, draws[:1], (CORE[0], 0.5, CORE[1]), weight)[0]
     width = (high - low) / 2
     below, above, far = (
-        Number.of(means(chosen.astype(np.float64), draws, weight), n)
+        share(chosen, draws, weight)
         for chosen in (responses < LOWEST, responses > HIGHEST, np.abs(responses - median) > WIDTHS * width)
     )
     return below, above, Number.missing(n, "the width is 0" if n > 1 else f"n = {n}") if n and not width > 0 else far

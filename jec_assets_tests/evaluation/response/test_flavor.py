@@ -123,6 +123,32 @@ def test_equal_responses_have_nothing_to_improve():
     assert each.alpha.note == "the baseline is 0"
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([0.3, 0.7, 1.1, 1.0 / 3.0]) | st.floats(0.3, 3))
+def test_responses_that_are_equal_up_to_rounding_have_nothing_to_improve(constant: float):
+    jets = CalibratedJets.from_table(calibrated_table(6000))
+    equal = replace(
+        jets,
+        jet_pt=jets.gen_pt * constant,
+        log_factors={name: np.full(len(jets), 0.01 * place) for place, name in enumerate(jets.log_factors)},
+    )
+    results = flavor_dependence(equal, Resampling(3).draws(jets.event), 1, ONE_INTERVAL)
+    assert {(each.sae.value, each.sae.uncertainty) for each in results} == {(0.0, 0.0)}
+    assert {(each.alpha.value, each.alpha.note) for each in results} == {(None, "the baseline is 0")}
+
+
+def test_the_errors_of_a_flavor_that_one_event_has_are_not_known():
+    table = calibrated_table(6000)
+    strange = table.filter(pl.col("flavor") == 3, pl.col("genJetEta").abs() < 1.3, pl.col("genJetPt") > 30)
+    table = pl.concat(
+        [table.filter(pl.col("flavor") != 3), strange.head(3).with_columns(event_hash=pl.lit(7, pl.UInt64))]
+    )
+    each = measured(table)["barrel", "pfn"]
+    assert each.medians["s"].note == "n = 3: too few events"
+    assert each.sae.value is not None
+    assert each.sae.uncertainty is None
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.floats(1e-6, 1e6))
 def test_equal_weights_are_none(weight: float):

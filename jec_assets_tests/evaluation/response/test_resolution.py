@@ -44,6 +44,18 @@ def test_of_a_normal_response():
     assert relative_width(sample(responses), "standard") == pytest.approx([0.1349], rel=0.02)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([0.3, 0.7, 1.1, 1.0 / 3.0]) | st.floats(0.3, 3))
+def test_responses_that_are_equal_up_to_rounding_have_no_width_to_improve(constant: float):
+    jets = CalibratedJets.from_table(calibrated_table(500))
+    equal = replace(
+        jets, jet_pt=jets.gen_pt * constant, log_factors={name: np.zeros(len(jets)) for name in jets.log_factors}
+    )
+    results = resolution(equal, Resampling(3).draws(jets.event), (INCLUSIVE,))
+    assert {(each.resolution.value, each.resolution.uncertainty) for each in results} == {(0.0, 0.0)}
+    assert {each.beta.note for each in results} == {"the baseline is 0"}
+
+
 def test_all_flavors_of_a_region_and_interval_enter():
     table = calibrated_table(3000)
     each = measured(table)["barrel", "standard"]

@@ -33,10 +33,10 @@ def measured(table: pl.DataFrame, interval: Interval) -> dict[str, CorrectedReso
 
 def test_the_slope_of_a_power_of_pt_is_its_exponent():
     gen_pt = np.random.default_rng(1).permutation(np.geomspace(50, 1000, 501))
-    jets = Sample({"pfn": 1.1 * gen_pt**-0.2}, gen_pt, np.ones((2, 501), np.uint8), None)
-    assert slopes(jets, "pfn") == pytest.approx([-0.2, -0.2], rel=1e-3)
+    jets = Sample({"pfn": 1.1 * gen_pt**-0.2}, gen_pt, np.ones((1, 501), np.uint8), None)
+    assert slopes(jets, "pfn") == pytest.approx([-0.2], rel=1e-3)
     weighted = replace(jets, weight=gen_pt**-2.0)
-    assert slopes(weighted, "pfn") == pytest.approx([-0.2, -0.2], rel=0.02)
+    assert slopes(weighted, "pfn") == pytest.approx([-0.2], rel=0.02)
 
 
 @pytest.mark.parametrize("interval", [BINS[8], UNBIASED_LOWEST, GEN_PT_INTERVALS[1], UNBIASED_INCLUSIVE])

@@ -56,4 +56,5 @@ def test_equal_responses_have_no_width():
     same = replace(JETS, jet_pt=JETS.gen_pt, log_factors={"standard": np.zeros(len(JETS)), "pfn": np.zeros(len(JETS))})
     each = barrel(same)
     assert each.below.value == each.above.value == 0
+    assert (each.below.uncertainty, each.below.note) == (None, f"0 of {each.below.n}")
     assert each.far.note == "the width is 0"
