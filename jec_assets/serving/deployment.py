@@ -77,8 +77,7 @@ def promote(
     before = repository.configuration(family)
     model = repository.promote(family, version, settings)
     endpoint = _followed(repository, model, before)
-    if candidate_of(repository, family) == version:
-        withdraw_candidate(repository, family)
+    withdraw_candidate(endpoint, repository, family, version)
     repository.make_room(family)
     return Deployed(model, endpoint)
 
@@ -89,8 +88,10 @@ def rollback(repository: ModelRepository, family: str) -> Deployed:
     NothingBeforeError where there is neither; else raises what `promote` does.
     """
     require_reachable(repository.uri)
-    if candidate_of(repository, family) is not None:
-        endpoint = withdraw_candidate(repository, family)
+    tried = candidate_of(repository, family)
+    if tried is not None:
+        endpoint = running_endpoint(repository.storage)
+        withdraw_candidate(endpoint, repository, family, tried)
         (model,) = repository.served([family])
         return Deployed(model, endpoint)
     before = repository.configuration(family)
@@ -103,7 +104,8 @@ def try_out(
 ) -> str:
     """Serve a stored version beside the one that is served, as `<family>.candidate`; that name.
 
-    settings: how it is run; None: as what is served. EndpointError where the server can't serve it: then there is no
+    It takes the place of another that is tried: who asks for that one by its number is refused from then on.
+    settings: how it is run; None: as what is served. EndpointError where the server can't serve it: then it is no
     candidate.
     """
     require_reachable(repository.uri)
@@ -112,18 +114,25 @@ def try_out(
         repository.check(name)
         load_as(endpoint, name, model.version)
     except (EndpointError, BrokenRepositoryError):
-        remove_candidate(repository, model.family)
+        if candidate_of(repository, model.family) == model.version:
+            remove_candidate(repository, model.family)
         raise
     return name
 
 
-def withdraw_candidate(repository: ModelRepository, family: str) -> Endpoint | None:
-    """Serve a family's candidate no more; the version stays stored."""
-    endpoint = running_endpoint(repository.storage)
-    if endpoint is not None:
-        unload(endpoint, candidate_name(family))
-    remove_candidate(repository, family)
-    return endpoint
+def withdraw_candidate(endpoint: Endpoint | None, repository: ModelRepository, family: str, version: int) -> None:
+    """Serve this version as its family's candidate no more; it stays stored. Another that is tried by now stays tried.
+
+    endpoint: the server that serves it; None where none runs. EndpointError where that can't be told: the next server
+    doesn't serve it all the same.
+    """
+    if candidate_of(repository, family) != version:
+        return
+    try:
+        if endpoint is not None:
+            unload(endpoint, candidate_name(family))
+    finally:
+        remove_candidate(repository, family)
 
 
 def _followed(repository: ModelRepository, model: PublishedModel, before: bytes | None) -> Endpoint | None:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.loss import jet_losses
+from jec_assets.serving.candidate import candidate_of
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.deployment import promote, try_out, withdraw_candidate
 from jec_assets.serving.promotion import Promotion, decide
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.tensors import MAX_SLOTS, PaddedJets, batches_by_length
+from jec_assets.storage import ConflictError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 JETS_PER_REQUEST = 64
 FEWEST_REQUESTS = 60  # of each: a quartile of latencies needs some
 SELF_TEST_JETS = 256
+Asked = tuple[str, int]  # Triton's name of a model, and the version by its number
 
 
 class NotComparableError(ValueError):
@@ -113,20 +116,24 @@ def roll_out(
 
     In any other case, an exception included, the candidate is withdrawn and what was served still is. Raises
     NotComparableError where the two want other features than the jets have, and EndpointError where the server can't
-    serve the candidate or answers something else than the published file computes.
+    serve the candidate or answers something else than the published file computes. ConflictError where another run
+    tries or promotes another version meanwhile: that one stays as it is.
     """
     (served,) = repository.served([candidate.family])
     _check_comparable(served, candidate, jets)
     try:
         name = try_out(endpoint, repository, candidate, policy.instances)
-        self_test(endpoint, repository, candidate, jets.packed.slice(0, SELF_TEST_JETS), name)
-        mirrored = mirror(endpoint, (served.family, name), jets.packed)
+        try:
+            self_test(endpoint, repository, candidate, jets.packed.slice(0, SELF_TEST_JETS), name)
+            mirrored = mirror(endpoint, ((served.family, served.version), (name, candidate.version)), jets.packed)
+        finally:  # whatever the server says of a version that isn't there any more
+            _check_undisturbed(repository, served, candidate)
         checks = compare(mirrored, jets, policy)
         promoted = all(check.passed for check in checks)
         if promoted:
             promote(repository, candidate.family, candidate.version, policy.instances)
     finally:
-        withdraw_candidate(repository, candidate.family)
+        withdraw_candidate(endpoint, repository, candidate.family, candidate.version)
     return Rollout(served.family, served.version, candidate.version, len(jets.packed), checks, promoted)
 
 
@@ -135,8 +142,8 @@ def first_jets(jets: SplitJets, number: int) -> SplitJets:
     return replace(jets, packed=jets.packed.slice(0, number), table=jets.table.head(number))
 
 
-def mirror(endpoint: Endpoint, names: tuple[str, str], jets: PackedJets) -> Mirrored:
-    """Send the same requests to two models, what is served and the candidate, in turn and each first every other time.
+def mirror(endpoint: Endpoint, pair: tuple[Asked, Asked], jets: PackedJets) -> Mirrored:
+    """Send the same requests to what is served and to the candidate, in turn and each first every other time.
 
     Few jets are sent again until there are enough requests to compare latencies.
     """
@@ -144,18 +151,19 @@ def mirror(endpoint: Endpoint, names: tuple[str, str], jets: PackedJets) -> Mirr
         (indices, PaddedJets.of(jets.take(indices)))
         for indices in batches_by_length(jets.counts, JETS_PER_REQUEST, MAX_SLOTS)
     ]
-    answers = {name: np.empty(len(jets), np.float32) for name in names}
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    answers = {asked: np.empty(len(jets), np.float32) for asked in pair}
+    seconds: dict[Asked, list[float]] = {asked: [] for asked in pair}
     with JetClient.of(endpoint, "http") as client:
-        for name in names:
-            client.answer(name, batches[0][1])  # the first of a connection takes longer
+        for name, version in pair:
+            client.answer(name, batches[0][1], str(version))  # the first of a connection takes longer
         for turn in range(max(len(batches), FEWEST_REQUESTS)):
             indices, batch = batches[turn % len(batches)]
-            for name in names if turn % 2 == 0 else reversed(names):
+            for asked in pair if turn % 2 == 0 else reversed(pair):
+                name, version = asked
                 begin = time.perf_counter()
-                answers[name][indices] = client.answer(name, batch)[:, 0]
-                seconds[name].append(time.perf_counter() - begin)
-    served, candidate = names
+                answers[asked][indices] = client.answer(name, batch, str(version))[:, 0]
+                seconds[asked].append(time.perf_counter() - begin)
+    served, candidate = pair
     return Mirrored(answers[served], answers[candidate], np.array(seconds[served]), np.array(seconds[candidate]))
 
 
@@ -189,6 +197,16 @@ def _loss_decision(mirrored: Mirrored, jets: SplitJets, policy: RolloutPolicy) -
     targets = jets.table["target"].to_numpy()[finite]
     draws = policy.resampling.draws(jets.table["event_hash"].to_numpy()[finite])
     return decide(jet_losses(targets, mirrored.served[finite]), jet_losses(targets, mirrored.candidate[finite]), draws)
+
+
+def _check_undisturbed(repository: ModelRepository, served: PublishedModel, candidate: PublishedModel) -> None:
+    tried, pointer = candidate_of(repository, served.family), repository.pointer(served.family)
+    now = None if pointer is None else pointer.version
+    if (now, tried) != (served.version, candidate.version):
+        raise ConflictError(
+            f"{candidate.title} was compared with version {served.version}, and another run changed that meanwhile: "
+            f"version {now} is served, version {tried} tried; wait until that run is over, then roll it out again"
+        )
 
 
 def _check_comparable(served: PublishedModel, candidate: PublishedModel, jets: SplitJets) -> None:

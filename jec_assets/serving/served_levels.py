@@ -53,7 +53,7 @@ def measure_served_levels(
                 session = inference_session(onnx, usual.threads, CPU, level)
                 found = measure(endpoint, {name: session}, jets, plan, progress)
             finally:
-                withdraw_candidate(repository, model.family)
+                withdraw_candidate(endpoint, repository, model.family, model.version)
             labels = pl.lit(model.family).alias("family"), pl.lit(level).alias("level")
             tables.append(found.with_columns(labels).select(*SCHEMA))
     return pl.concat(tables)

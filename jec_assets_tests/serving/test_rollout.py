@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.jets.dataset import SplitJets
 from jec_assets.jets.packed import PackedJets
 from jec_assets.jets.splits import Split
+from jec_assets.serving import rollout
 from jec_assets.serving.candidate import candidate_of
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
@@ -28,6 +30,7 @@ from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.version_store import BrokenRepositoryError
+from jec_assets.storage import ConflictError
 from jec_assets_tests.serving.conftest import Served, card_of
 
 pytestmark = pytest.mark.needs("triton")
@@ -259,6 +262,57 @@ def test_what_cannot_be_compared_is_said(
     second = served.repository.store(card_of(family, b"another card"), pfn_onnx)
     with pytest.raises(NotComparableError, match="no jets"):
         roll_out(served.endpoint, served.repository, second, like(pfn_onnx, jets.slice(0, 0)), POLICY)
+
+
+@pytest.mark.parametrize("step", ["self_test", "mirror"])
+def test_a_version_is_not_promoted_for_what_another_answers(
+    served: Served,
+    family: str,
+    networks: tuple[bytes, bytes],
+    jets: PackedJets,
+    step: Literal["self_test", "mirror"],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While version 2, no better than what is served, is rolled out, somebody tries version 3, which is better."""
+    repository, family = served.repository, f"{family[:50]}_{step}"
+    published(served, family, networks[0])
+    second = repository.store(card_of(family, b"another card"), networks[0])
+    third = repository.store(card_of(family, networks[1]), networks[1])
+    interrupted = getattr(rollout, step)
+
+    def after_a_try_out(*arguments: object) -> object:
+        try_out(served.endpoint, repository, third)
+        return interrupted(*arguments)
+
+    monkeypatch.setattr(rollout, step, after_a_try_out)
+    with pytest.raises(ConflictError, match="version 1 is served, version 3 tried"):
+        roll_out(served.endpoint, repository, second, like(networks[1], jets), POLICY)
+    assert versions(served, family) == (1,)
+    assert candidate_of(repository, family) == 3
+    expected = inference_session(networks[1], 1).predict(jets)
+    np.testing.assert_array_equal(answers(served, f"{family}.candidate", jets, "3"), expected)
+    rollback(repository, family)
+
+
+def test_a_version_is_not_promoted_over_one_that_it_was_not_compared_with(
+    served: Served, family: str, networks: tuple[bytes, bytes], jets: PackedJets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = served.repository
+    published(served, family, networks[0])
+    second = repository.store(card_of(family, b"another card"), networks[0])
+    third = repository.store(card_of(family, networks[1]), networks[1])
+    whole = rollout.mirror
+
+    def before_a_promotion(*arguments: Any) -> Mirrored:
+        mirrored = whole(*arguments)
+        promote(repository, family, third.version)
+        return mirrored
+
+    monkeypatch.setattr(rollout, "mirror", before_a_promotion)
+    with pytest.raises(ConflictError, match="version 3 is served, version 2 tried"):
+        roll_out(served.endpoint, repository, second, like(networks[0], jets), POLICY)
+    assert repository.current(family) == third
+    assert candidate_of(repository, family) is None
 
 
 def mirrored(served: np.ndarray, candidate: np.ndarray) -> Mirrored:
