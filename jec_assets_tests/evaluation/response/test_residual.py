@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.response.closure import closure, closure_failures
-from jec_assets.evaluation.response.residual import JETS_PER_POINT, derive_residuals, with_residuals
+from jec_assets.evaluation.response.residual import (
+    JETS_PER_POINT,
+    LOWEST_PT,
+    MOST_POINTS,
+    derive_residuals,
+    with_residuals,
+)
 from jec_assets.evaluation.response.residual_export import residuals_json
 from jec_assets.evaluation.responses import calibrated_pt
-from jec_assets_tests.evaluation.regressions import perfect_regression, scaled, some
+from jec_assets.settings import Settings
+from jec_assets_tests.evaluation.regressions import SIGMA, perfect_regression, scaled, some
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 VALIDATION, TEST = perfect_regression(seed=4), perfect_regression(seed=3)
@@ -58,6 +65,19 @@ def test_beyond_its_points_it_is_held_and_says_so():
     factors = residual.factor(pts, eta)
     assert factors[0] == factors[1]
     assert factors[3] == factors[4]
+
+
+def test_at_the_default_caps_its_points_cover_most_jets_and_are_sure():
+    """s is 10 % here, and 12 % at most in earnest, where the points are to be known to 2 %."""
+    jets = Settings().max_validation_jets or 0
+    residuals = [derive_residuals(perfect_regression(jets, seed))["pfn"] for seed in range(5, 9)]
+    cal_pt = calibrated_pt(TEST.jet_pt, TEST.log_factors["pfn"])
+    beyond = np.array([each.held(cal_pt, TEST.abs_eta) for each in residuals])
+    assert beyond[:, cal_pt >= LOWEST_PT].mean() < 0.15
+    sparse = [curve.factors for each in residuals for curve in each.curves if len(curve.pts) < MOST_POINTS]
+    factors = np.concatenate(sparse)
+    assert len(factors) > 4 * len(residuals)
+    assert np.sqrt(np.mean((factors - 1) ** 2)) < 0.02 * SIGMA / 0.12
 
 
 def test_too_few_jets_correct_nothing():
