@@ -32,6 +32,7 @@ from jec_assets.serving.selftest import self_test
 from jec_assets.storage import Storage
 from jec_assets_tests.kubernetes.access import act_as, make_accounts
 from jec_assets_tests.kubernetes.conftest import Cluster
+from jec_assets_tests.kubernetes.installation import wait_until
 from jec_assets_tests.processes import free_port_block
 from jec_assets_tests.s3 import KEY, SECRET, make_bucket, s3_server
 from jec_assets_tests.serving.conftest import card_of, make_jets, small_network
@@ -179,6 +180,9 @@ def test_a_secret_that_is_not_there_is_named(place: Place, tmp_path: Path) -> No
 
 def test_one_that_runs_and_does_not_answer_is_waited_for_no_longer_than_said(place: Place, tmp_path: Path) -> None:
     silent = place.triton(str(tmp_path), ("sh", "-c", "exec sleep 600"))
+    with pytest.raises(ClusterError, match="doesn't run after 0 s"):
+        place.apply(silent, seconds=0)
+    wait_until(lambda: place.deployment().status.available_replicas == 1, PATIENCE, "the Pod doesn't run")
     with pytest.raises(ClusterError, match=r"doesn't run after 3 s: http://127.0.0.1:\d+ can't be reached from here"):
         place.apply(silent, seconds=3)
 

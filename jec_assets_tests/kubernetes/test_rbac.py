@@ -13,6 +13,7 @@ from jec_assets.cluster.connection import ForbiddenError
 from jec_assets_tests.deployments.rendered import Manifest, accounts_and_rights
 from jec_assets_tests.kubernetes.access import make_accounts
 from jec_assets_tests.kubernetes.conftest import Cluster
+from jec_assets_tests.kubernetes.installation import PATIENCE, wait_until
 
 pytestmark = pytest.mark.needs("cluster")
 
@@ -118,10 +119,12 @@ def test_dagsters_way_with_a_job(as_account: Callable[[str], client.ApiClient], 
     dagsters.create_namespaced_job_with_retries(_job("step"), namespace)
     dagsters.wait_for_job_to_have_pods("step", namespace)
     [pod] = dagsters.get_pods_in_job("step", namespace)
-    while dagsters.get_pod_by_name(pod.metadata.name, namespace).status.phase != "Running":
-        pass
+    name = pod.metadata.name
+    wait_until(
+        lambda: dagsters.get_pod_by_name(name, namespace).status.phase == "Running", PATIENCE, "the Pod doesn't run"
+    )
     assert dagsters.get_job_status("step", namespace).active == 1
-    said = dagsters.get_pod_debug_info(pod.metadata.name, namespace)
+    said = dagsters.get_pod_debug_info(name, namespace)
     assert "Forbidden" not in said
     assert "Forbidden" not in dagsters.get_job_debug_info("step", namespace)
     assert dagsters.delete_job("step", namespace)
