@@ -49,6 +49,7 @@ def _faults_told() -> Iterator[None]:
     from jec_assets.serving.catalog import DateError
     from jec_assets.serving.endpoint import EndpointError
     from jec_assets.serving.layout import ModelNameError
+    from jec_assets.serving.reachable import UnreachableRepositoryError
     from jec_assets.serving.repository import NothingBeforeError, UnpublishedModelError, VersionInUseError
     from jec_assets.serving.rollout import NotComparableError
     from jec_assets.serving.tags import UnknownTagError
@@ -70,6 +71,7 @@ def _faults_told() -> Iterator[None]:
         ServerUnavailableError,
         UnknownTagError,
         UnpublishedModelError,
+        UnreachableRepositoryError,
         VersionInUseError,
     ) as fault:
         fail(str(fault))

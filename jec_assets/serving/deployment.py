@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jec_assets.serving.candidate import candidate_of, lay_out_candidate, remove_candidate
-from jec_assets.serving.endpoint import Endpoint, EndpointError, load, load_as, ready, unload
+from jec_assets.serving.endpoint import READY_TIMEOUT, Endpoint, EndpointError, listens, load, load_as, ready, unload
 from jec_assets.serving.layout import candidate_name
 from jec_assets.serving.reachable import require_reachable
 from jec_assets.serving.repository import UnpublishedModelError
@@ -36,29 +36,41 @@ class Deployed:
 
 
 def running_endpoint(storage: Storage) -> Endpoint | None:
-    """The recorded endpoint if it takes requests, else None."""
+    """The recorded endpoint if it takes requests; None where none runs.
+
+    EndpointError where something listens there that doesn't say it is ready: a server that is busy, hangs or starts is
+    no server that is gone, and would go on with what it serves.
+    """
     if not storage.exists(ENDPOINT_KEY):
         return None
     endpoint = load_endpoint(storage)
-    return endpoint if ready(endpoint) else None
+    if ready(endpoint):
+        return endpoint
+    if listens(endpoint):
+        raise EndpointError(
+            f"{endpoint.url} is there and isn't ready within {READY_TIMEOUT:.0f} s: wait until it is, or start it "
+            "again (`make stop`, `jec serve`); nothing has changed"
+        )
+    return None
 
 
 def load_served(endpoint: Endpoint, repository: ModelRepository, families: Sequence[str]) -> tuple[PublishedModel, ...]:
     """Have a server serve what is published of these families, every file of it checked by its digest before.
 
-    All are tried before EndpointError says which failed and why, so that one that is damaged keeps no other from being
-    served; UnpublishedModelError where a family was never published. Like everything here that has a server load
-    something, it raises UnreachableRepositoryError within seconds where the repository's own server doesn't answer:
-    nothing has changed then.
+    All are tried before EndpointError says which failed and why, so that one that is damaged or was never published
+    keeps no other from being served. Like everything here that has a server load something, it raises
+    UnreachableRepositoryError within seconds where the repository's own server doesn't answer: nothing has changed
+    then.
     """
     require_reachable(repository.uri)
     models, faults = [], []
-    for model in repository.served(families):
+    for family in families:
         try:
-            repository.check(model.family)
+            (model,) = repository.served([family])
+            repository.check(family)
             load(endpoint, [model])
             models.append(model)
-        except (BrokenRepositoryError, EndpointError) as fault:
+        except (BrokenRepositoryError, EndpointError, UnpublishedModelError) as fault:
             faults.append(str(fault))
     if faults:
         raise EndpointError("; ".join(faults))
@@ -71,12 +83,13 @@ def promote(
     """Serve a stored version, here and by the recorded server if it runs; its try-out, if there is one, is over.
 
     settings: how it is run; None: as the one before. EndpointError where the server can't serve it,
-    BrokenRepositoryError where its files are damaged: then what was served still is, and the repository says so.
+    BrokenRepositoryError where its files are damaged: then, and whatever else goes wrong, what was served still is, and
+    the repository says so.
     """
     require_reachable(repository.uri)
-    before = repository.configuration(family)
+    endpoint, before = running_endpoint(repository.storage), repository.configuration(family)
     model = repository.promote(family, version, settings)
-    endpoint = _followed(repository, model, before)
+    _follow(endpoint, repository, model, before)
     withdraw_candidate(endpoint, repository, family, version)
     repository.make_room(family)
     return Deployed(model, endpoint)
@@ -88,15 +101,15 @@ def rollback(repository: ModelRepository, family: str) -> Deployed:
     NothingBeforeError where there is neither; else raises what `promote` does.
     """
     require_reachable(repository.uri)
-    tried = candidate_of(repository, family)
+    endpoint, tried = running_endpoint(repository.storage), candidate_of(repository, family)
     if tried is not None:
-        endpoint = running_endpoint(repository.storage)
         withdraw_candidate(endpoint, repository, family, tried)
         (model,) = repository.served([family])
         return Deployed(model, endpoint)
     before = repository.configuration(family)
     model = repository.rollback(family)
-    return Deployed(model, _followed(repository, model, before))
+    _follow(endpoint, repository, model, before)
+    return Deployed(model, endpoint)
 
 
 def try_out(
@@ -135,18 +148,18 @@ def withdraw_candidate(endpoint: Endpoint | None, repository: ModelRepository, f
         remove_candidate(repository, family)
 
 
-def _followed(repository: ModelRepository, model: PublishedModel, before: bytes | None) -> Endpoint | None:
-    """The running server, which serves what the repository points to by now, or else that points back.
+def _follow(
+    endpoint: Endpoint | None, repository: ModelRepository, model: PublishedModel, before: bytes | None
+) -> None:
+    """Have the server, if one runs, serve what the repository points to by now; else that points back.
 
-    before: the configuration to restore where the server can't; it keeps serving that by itself until then.
+    before: the configuration to restore; the server keeps serving that by itself until then.
     """
-    endpoint = running_endpoint(repository.storage)
     try:
         if endpoint is None:
             repository.check(model.family)
         else:
             load_served(endpoint, repository, [model.family])
-    except (EndpointError, BrokenRepositoryError, UnpublishedModelError):
+    except BaseException:  # whoever interrupts it, too, shall find what was served
         repository.restore(model, before)
         raise
-    return endpoint

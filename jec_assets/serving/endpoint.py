@@ -111,6 +111,16 @@ def live(endpoint: Endpoint) -> bool:
     return True
 
 
+def listens(endpoint: Endpoint) -> bool:
+    """Whether anything takes connections at its HTTP address, be it that it never answers."""
+    host, _, port = endpoint.http.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=READY_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
 def load(endpoint: Endpoint, models: Sequence[PublishedModel]) -> None:
     """Have the server serve these versions to whoever names none.
 

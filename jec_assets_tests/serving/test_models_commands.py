@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,14 @@ from typer.testing import CliRunner
 
 from jec_assets.cli import app
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving import reachable
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.endpoint import Endpoint
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
+from jec_assets.storage import Storage
+from jec_assets_tests.processes import free_port
 from jec_assets_tests.serving.conftest import Served, card_of
 from jec_assets_tests.serving.test_rollout import like
 
@@ -77,6 +82,21 @@ def test_trying_needs_a_server(filled: ModelRepository, words: tuple[str, ...]) 
 def test_mistakes_are_told(filled: ModelRepository) -> None:
     assert "'soon' is no date" in jec(filled, "list", "--since", "soon", status=1)
     assert "holds no version of particle_net" in jec(filled, "show", "particle_net", status=1)
+
+
+def test_a_storage_server_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(reachable, "TIMEOUT", 0.1)
+    gone = ModelRepository(Storage("s3://models/gone"))
+    assert "start it, or set AWS_ENDPOINT_URL" in jec(gone, "rollback", "pfn", status=1)
+
+
+def test_a_server_that_is_busy_is_not_taken_for_none(filled: ModelRepository) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:  # takes connections and never answers
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        publish_endpoint(filled.storage, Endpoint("url", address, address))
+        assert "is there and isn't ready" in jec(filled, "rollback", "pfn", status=1)
+    assert filled.current("pfn") == filled.model("pfn", 2)
 
 
 @pytest.mark.needs("triton")

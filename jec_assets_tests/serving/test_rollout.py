@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from jec_assets.evaluation.bootstrap import Resampling
@@ -21,8 +23,9 @@ from jec_assets.serving import rollout
 from jec_assets.serving.candidate import candidate_of
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.deployment import load_served, promote, rollback, running_endpoint, try_out
-from jec_assets.serving.endpoint import EndpointError, load
+from jec_assets.serving.deployment import Deployed, load_served, promote, rollback, running_endpoint, try_out
+from jec_assets.serving.endpoint import EndpointError, load, unload
+from jec_assets.serving.reachable import UnreachableRepositoryError
 from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.repository import ModelRepository, NothingBeforeError
 from jec_assets.serving.rollout import Mirrored, NotComparableError, Rollout, RolloutPolicy, compare, roll_out
@@ -30,7 +33,7 @@ from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.version_store import BrokenRepositoryError
-from jec_assets.storage import ConflictError
+from jec_assets.storage import ConflictError, StorageError
 from jec_assets_tests.serving.conftest import Served, card_of
 
 pytestmark = pytest.mark.needs("triton")
@@ -149,6 +152,63 @@ def test_a_damaged_file_is_never_given_to_the_server(
         promote(repository, family, 2)
     rollback(repository, family)
     load_served(served.endpoint, repository, [family])
+
+
+@pytest.mark.parametrize(
+    ("damaged", "content"), [("config.pbtxt", b"\xff"), ("1/model.json", b"{}"), ("config.pbtxt", None)]
+)
+def test_one_family_that_is_damaged_keeps_no_other_from_being_served(
+    served: Served, family: str, damaged: str, content: bytes | None, pfn_onnx: bytes
+) -> None:
+    repository, whole = served.repository, f"{family[:50]}_whole"
+    for each in (family, whole):
+        repository.publish(card_of(each, pfn_onnx), pfn_onnx, SETTINGS)
+    file = Path(repository.uri) / family / damaged
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(EndpointError, match=f"holds no version of {family}" if content is None else f"^{file}"):
+        load_served(served.endpoint, repository, [family, whole])
+    assert versions(served, whole) == (1,)
+    unload(served.endpoint, whole)
+
+
+@pytest.mark.parametrize("act", [partial(promote, version=2), rollback])
+def test_a_server_that_hangs_is_not_taken_for_none(
+    served: Served, family: str, act: Callable[..., Deployed], networks: tuple[bytes, bytes]
+) -> None:
+    repository = served.repository
+    published(served, family, networks[0])
+    repository.store(card_of(family, networks[1]), networks[1])
+    before, server = repository.configuration(family), psutil.Process(served.endpoint.pid)
+    server.suspend()
+    try:
+        with pytest.raises(EndpointError, match=f"{served.endpoint.url} is there and isn't ready"):
+            act(repository, family)
+    finally:
+        server.resume()
+    assert repository.configuration(family) == before
+    assert running_endpoint(repository.storage) == served.endpoint
+
+
+@pytest.mark.parametrize("fault", [UnreachableRepositoryError("gone"), StorageError("gone"), KeyboardInterrupt()])
+def test_whatever_interrupts_a_promotion_or_rollback_leaves_what_was_served(
+    repository: ModelRepository, fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.publish(card_of("pfn", b"one"), b"one", SETTINGS)
+    repository.publish(card_of("pfn", b"two"), b"two", SETTINGS)
+    repository.store(card_of("pfn", b"three"), b"three")
+    before = repository.configuration("pfn")
+
+    def failing(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(ModelRepository, "check", failing)
+    for act in (partial(promote, version=3), rollback):
+        with pytest.raises(type(fault)):
+            act(repository, "pfn")
+        assert repository.configuration("pfn") == before
 
 
 @pytest.mark.parametrize("damage", ["another model", "no digest"])
