@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import dagster
 import yaml
 
 from jec_assets_tests.deployments.rendered import BASE, DEPLOYMENTS, SETTINGS, of_kind, pod_template, rendered
 
 CHART = DEPLOYMENTS / "dagster-chart"
-VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+TEXT = (CHART / "values.yaml").read_text()
+VALUES: dict[str, Any] = yaml.safe_load(TEXT)
 INSTANCE: dict[str, Any] = yaml.safe_load((BASE / "dagster.yaml").read_text())
 # Written by the chart from keys of its own.
 CHARTS = {"storage", "compute_logs", "run_launcher", "python_logs", "telemetry"}
@@ -20,7 +23,17 @@ SERVERS = {
 }
 
 
-def test_the_keys_are_the_charts() -> None:
+def test_the_version_is_that_of_the_dagster_here() -> None:
+    """Chart and Dagster are released together: with another Dagster, all keys are to be looked up again."""
+    [named] = re.findall(r"^# Values for Dagster's own Helm chart, version (\S+) ", TEXT, re.MULTILINE)
+    assert named == dagster.__version__
+
+
+def test_no_key_is_set_but_those_that_were_looked_up() -> None:
+    """In the chart's sources, at that version: helm/dagster/schema, and `rbacEnabled` in its templates.
+
+    Nothing here asks the chart, which ignores most keys that it does not know: look up a key before it is added.
+    """
     assert set(VALUES) == {
         "additionalInstanceConfig",
         "computeLogManager",
