@@ -23,12 +23,12 @@ from jec_assets.serving.config import (
     pointer_of,
     repointed,
 )
-from jec_assets.serving.layout import MODEL, ROOT, candidate_name, config_key
+from jec_assets.serving.layout import CONFIG, MODEL, ROOT, candidate_name, config_key
 from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.tags import remove_tag, tags_of
 from jec_assets.serving.version_store import BrokenRepositoryError, VersionStore
 from jec_assets.serving.warm_up import attached_files
-from jec_assets.storage import ConflictError, digest_bytes
+from jec_assets.storage import ConflictError, Storage, digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -284,6 +284,17 @@ class ModelRepository(VersionStore):
         pointers = self.pointer(family), self.pointer(candidate_name(family))
         named = {version for pointer in pointers if pointer for version in (*pointer.versions, *pointer.history[-1:])}
         return named | set(tags_of(self.storage, family).values())
+
+
+def is_configured(repository: str, name: str) -> bool:
+    """Whether a repository, by its address as Triton has it (`ModelRepository.uri`), has a configuration of a model.
+
+    An S3 server is the one that the environment names.
+    """
+    place = repository.removeprefix("s3://")
+    if "://" in place:
+        repository = f"s3://{place.split('/', 3)[3]}"
+    return Storage(repository).exists(f"{name}/{CONFIG}")
 
 
 def _tensors(card: ModelCard) -> tuple[tuple[str, ...], ...]:

@@ -7,21 +7,25 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import SHARED_MEMORY, is_running
+from jec_assets.serving.candidate import remove_candidate
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.deployment import try_out
 from jec_assets.serving.endpoint import Endpoint, load_again, ready
+from jec_assets.serving.installation import TritonMissingError
 from jec_assets.serving.instances import models_without_a_process, served_versions
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
-from jec_assets.serving.triton import LocalTriton
-from jec_assets.serving.watch import serve_watched
-from jec_assets.storage import Storage
+from jec_assets.serving.triton import LocalTriton, ServerState
+from jec_assets.serving.watch import LONGEST_PAUSE, Watcher, serve_watched
+from jec_assets.storage import Storage, StorageError
 from jec_assets_tests.serving.conftest import card_of
 from jec_assets_tests.test_processes import wait_until
 
@@ -134,12 +138,53 @@ def test_a_shape_that_ends_triton_ends_it_for_seconds(watched: Watched, jets: Pa
 
 def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can(watched: Watched, jets: PackedJets) -> None:
     config = Path(watched.repository.uri) / "other" / "config.pbtxt"
-    hidden = config.rename(config.with_suffix(".hidden"))
+    whole = config.read_bytes()
+    config.write_bytes(b"garbage")
     watched.process_of("other").kill()
     wait_until(lambda: watched.said("failed to load 'other'"))
+    before = watched.process_of("pfn")
+    before.kill()  # its turn comes after that of one that can't be mended
+    wait_until(lambda: watched.answers("pfn", jets))
+    assert watched.process_of("pfn") != before
+    config.write_bytes(whole)
+    wait_until(lambda: watched.answers("other", jets), seconds=2 * LONGEST_PAUSE)
+
+
+def test_a_version_that_is_withdrawn_is_not_missed(watched: Watched, jets: PackedJets) -> None:
+    name = try_out(watched.endpoint, watched.repository, watched.repository.model("pfn", 1))
+    wait_until(lambda: watched.answers(name, jets))
+    (Path(watched.repository.uri) / name / "config.pbtxt").unlink()
+    watched.process_of(name).kill()
+    wait_until(lambda: watched.said(f"{name} is withdrawn"))
     assert watched.answers("pfn", jets)
-    hidden.rename(config)
-    wait_until(lambda: watched.answers("other", jets))
+    remove_candidate(watched.repository, "pfn")
+
+
+class FailingTriton(LocalTriton):
+    """Stands for a server whose every look raises something else, until it is stopped."""
+
+    faults: ClassVar[list[Exception]]
+
+    def state(self) -> ServerState | None:
+        if self.faults:
+            raise self.faults.pop(0)
+        return None
+
+
+def test_what_may_pass_is_said_and_ends_no_watcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("jec_assets.serving.watch.time.sleep", pauses.append)
+    faults = psutil.NoSuchProcess(7), OSError("disk full"), TritonMissingError("no Triton"), StorageError("no server")
+    FailingTriton.faults = list(faults)
+    Watcher(FailingTriton(tmp_path)).watch()
+    assert pauses == [1, 2, 4, 8]
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [str(each) for each in faults]
+    assert [bool(record.exc_info) for record in caplog.records] == [True, True, False, False]
+    FailingTriton.faults = [TypeError("a bug")]
+    with pytest.raises(TypeError, match="a bug"):
+        Watcher(FailingTriton(tmp_path)).watch()
 
 
 def test_stopping_ends_the_watcher_too_and_leaves_nothing(watched: Watched) -> None:
