@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jec_assets.serving.layout import MODEL, README, RECORD, ROOT, TOMBSTONE, check_name, version_folder, version_key
 from jec_assets.serving.model_card import readme
 from jec_assets.serving.record import PublishedModel
-from jec_assets.storage import ArtifactMissingError, Held, digest_bytes
+from jec_assets.storage import SECONDS_UNTIL_ABANDONED, ArtifactMissingError, Held, digest_bytes
 
 if TYPE_CHECKING:
     from jec_assets.serving.record import ModelCard
     from jec_assets.storage import Storage
 
+ABANDONED_AFTER = timedelta(seconds=SECONDS_UNTIL_ABANDONED)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -113,13 +114,28 @@ class VersionStore:
         return tuple(self._folders(name))
 
     def clear(self, name: str, kept: set[int]) -> tuple[int, ...]:
-        """Remove the folders of all other numbers; which whole versions were removed."""
-        folders = {number: files for number, files in self._folders(name).items() if number not in kept}
+        """Remove the folders of all other numbers, but for those that another run may be writing still.
+
+        Which whole versions were removed.
+        """
+        others = {number: files for number, files in self._folders(name).items() if number not in kept}
+        folders = {number: files for number, files in others.items() if self._is_done(name, number, files)}
         for number, files in folders.items():
-            for file in sorted(files, key=lambda file: file != MODEL):  # without it, it is no version
+            # Without the model it is no version; the record tells how old what is left is, should this be killed.
+            for file in sorted(files, key=lambda file: (file != MODEL, file == RECORD)):
                 self.storage.remove(version_key(name, number, file))
             self.storage.remove_folder(version_folder(name, number))
         return tuple(number for number, files in folders.items() if _is_whole(files))
+
+    def _is_done(self, name: str, number: int, files: set[str]) -> bool:
+        """Whether nobody writes there any more: the model or a tombstone is there, or the record is old."""
+        if MODEL in files or TOMBSTONE in files:
+            return True
+        try:
+            begun = datetime.fromisoformat(self.storage.read_json(version_key(name, number, RECORD))["published"])
+            return datetime.now(UTC) - begun > ABANDONED_AFTER
+        except (ArtifactMissingError, ValueError, KeyError, TypeError):
+            return False
 
     def _folders(self, family: str) -> dict[int, set[str]]:
         """Names of the files in each numbered folder of a family, by rising number."""

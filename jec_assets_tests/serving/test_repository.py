@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from jec_assets.serving import version_store
 from jec_assets.serving.candidate import candidate_of, lay_out_candidate, remove_candidate
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.layout import MODEL, RECORD, ModelNameError, candidate_name, version_key
+from jec_assets.serving.layout import MODEL, README, RECORD, ModelNameError, candidate_name, version_key
 from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.repository import (
     ModelRepository,
@@ -322,7 +324,9 @@ def test_the_served_version_stays_however_many_are_newer(storage: Storage) -> No
 
 
 @pytest.mark.parametrize("removals", range(4))
-def test_making_room_that_is_killed_is_made_up_for(tmp_path: Path, removals: int) -> None:
+def test_making_room_that_is_killed_is_made_up_for(
+    tmp_path: Path, removals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = DyingStorage(str(tmp_path))
     whole = ModelRepository(Storage(str(tmp_path)), Retention(stored=9))
     publish_many(whole, 4)
@@ -332,8 +336,31 @@ def test_making_room_that_is_killed_is_made_up_for(tmp_path: Path, removals: int
     whole.check("pfn")
     for version in whole.versions("pfn"):
         whole.onnx(whole.model("pfn", version))
+    monkeypatch.setattr(version_store, "ABANDONED_AFTER", timedelta(-1))
     ModelRepository(Storage(str(tmp_path)), Retention(stored=1)).make_room("pfn")
     assert whole.numbers("pfn") == (3, 4)
+
+
+def test_what_another_run_is_writing_is_left_to_it_for_a_day(storage: Storage) -> None:
+    repository, number = ModelRepository(storage, Retention(stored=1, served=1)), 2
+    record = replace(publish(repository, b"one"), version=number, card=card_of("pfn", b"slow"))
+    key = version_key("pfn", number, RECORD)
+    begun = datetime.now(UTC) - timedelta(hours=23)
+    storage.publish_json(key, {**record.to_dict(), "published": begun.isoformat()})
+    publish_many(repository, 3)
+    assert repository.numbers("pfn") == (number, 4, 5)
+    storage.publish_json(key, {**record.to_dict(), "published": (begun - timedelta(hours=2)).isoformat()})
+    repository.make_room("pfn")
+    assert repository.numbers("pfn") == (4, 5)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"published": "yesterday"}', b'{"published": "2020-01-01"}'])
+def test_what_says_not_when_it_was_begun_is_left(storage: Storage, content: bytes | None) -> None:
+    repository = ModelRepository(storage, Retention(stored=1, served=1))
+    publish(repository, b"one")
+    storage.publish_bytes(version_key("pfn", 2, README if content is None else RECORD), content or b"")
+    publish_many(repository, 2)
+    assert repository.numbers("pfn") == (2, 3, 4)
 
 
 def test_a_removed_version_leaves_its_number_to_nobody(repository: ModelRepository) -> None:

@@ -19,7 +19,7 @@ from jec_assets.serving.deployment import load_served, promote, rollback, try_ou
 from jec_assets.serving.layout import ROOT
 from jec_assets.serving.reachable import UnreachableRepositoryError
 from jec_assets.serving.record import PublishedModel
-from jec_assets.serving.repository import ModelRepository, Retention
+from jec_assets.serving.repository import ModelRepository, Retention, is_configured
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import publish_endpoint
@@ -66,6 +66,8 @@ def test_versions_promotions_tags_and_retention_are_those_of_a_folder(remote: Mo
     assert remote.families() == ("pfn",)
     assert remote.versions("pfn") == (3, 4)
     remote.check("pfn")
+    assert is_configured(remote.uri, "pfn")
+    assert not is_configured(remote.uri, "particle_net")
     assert remote.rollback("pfn").version == 3
     set_tag(remote.storage, "pfn", "paper", 3)
     assert tags_of(remote.storage, "pfn") == {"paper": 3}
