@@ -37,7 +37,8 @@ def test_the_verdict_on_each_family_with_and_without_residual_correction(report:
     ]
     closures = report.numbers["response"]["closure"]
     for cells, side in zip(rows[:2], ("alone", "with_residual"), strict=True):
-        assert cells[2] == ("passed" if closures[side]["passed"]["pfn"] else "failed")
+        counts = [closures[side][name]["pfn"] for name in ("outcome", "judged", "failing", "too_few_jets")]
+        assert list(cells[2:6]) == [str(each) for each in counts]
         assert float(cells[7].split("\N{NO-BREAK SPACE}")[0]) == pytest.approx(
             closures[side]["loss"]["pfn"]["value"], abs=1e-4
         )
@@ -56,6 +57,16 @@ def test_failing_bins_are_listed_with_their_numbers(nothing_rendered: None):
     ]
     assert len(alone) == len(failed) > 20
     assert f"PFN fails to close in {len(failed)} of" in report.summary
+
+
+def test_beside_the_expectation_stands_how_far_the_median_is_from_1(report: Report):
+    bins = table(report, "Closure in all bins")
+    columns = [bins.columns.index(name) for name in ("Median of pT,gen / pT,cal", "Median - 1 [%]")]
+    told = [[cells[column].replace("\N{MINUS SIGN}", "-") for column in columns] for cells in bins.rows]
+    assert {deviation for median, deviation in told if "±" not in median} == {"–"}
+    for median, deviation in told:
+        if "±" in median:
+            assert float(deviation) == pytest.approx(100 * (float(median.split("\N{NO-BREAK SPACE}")[0]) - 1), abs=0.51)
 
 
 def test_biased_bins_are_marked(report: Report):

@@ -18,7 +18,9 @@ regression that minimizes absolute errors predicts, for each x it sees, the medi
   sound networks, since s = 0.1 and a + b = -1 make 1 % already. Below 50 GeV the threshold in jetPt removes jets that
   were measured too low: these bins are shown, and not gated.
 
-Both hold where jets count as they did in the network's training; under other weights it isn't expected to close.
+Both hold where jets count as they did in the network's training. The gate counts them alike. A network that was trained
+with weights w ~ pT_gen^c predicts the median of a spectrum that differs by them: it is expected at 1 - c s^2 in
+reconstructed bins, and off by -c s^2 in the others (event weights with c = -4 and s = 0.1: by 4 %).
 
 Of 200 bins that are as expected and limited by 3 standard deviations, about one fails by chance: 30 resamples know a
 standard deviation to 13 % only.
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from jec_assets.evaluation.calibrated_jets import CalibratedJets
 
 Binned = Literal["reconstructed", "generated"]
+Outcome = Literal["passed", "failed", "not judged"]
 
 CAL_PT_EDGES = (40, 50, 65, 80, 100, 150, 250, 500, 1000, BEAM_ENERGY)  # GeV
 ABS_ETA_EDGES = (0, 0.8, 1.3, 1.5, 1.7, 1.9, 2.5)  # fine where barrel and endcap calorimeters meet
@@ -107,9 +110,11 @@ class ClosureVerdict:
     failures: tuple[Closure, ...]
 
     @property
-    def passed(self) -> bool:
-        """No bin fails; also where all have too few jets to fail."""
-        return not self.failures
+    def outcome(self) -> Outcome:
+        """Whether all judged bins close; where all have too few jets nothing is known of the family."""
+        if not self.judged:
+            return "not judged"
+        return "failed" if self.failures else "passed"
 
 
 def closure(jets: CalibratedJets, draws: NDArray[np.integer]) -> tuple[Closure, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jec_assets.evaluation.bootstrap import Resampling
 from jec_assets.evaluation.calibrated_jets import CalibratedJets
 from jec_assets.evaluation.response.closure import Closure, closure, closure_failures, closure_verdicts
-from jec_assets_tests.evaluation.regressions import perfect_regression, scaled, some
+from jec_assets_tests.evaluation.regressions import SIGMA, perfect_regression, scaled, some
 from jec_assets_tests.evaluation.synthetic import calibrated_table
 
 JETS = perfect_regression()
@@ -27,7 +27,7 @@ def failing_reconstructed(jets: CalibratedJets) -> set[str]:
 
 def test_a_perfect_regression_passes_in_both_kinds_of_bins():
     (verdict,) = closure_verdicts(measured(JETS))
-    assert verdict.passed
+    assert verdict.outcome == "passed"
     assert verdict.family == "pfn"
     assert verdict.judged > 40
 
@@ -58,11 +58,25 @@ def test_knowing_nothing_closes_in_reconstructed_bins_and_fails_in_generated_one
     assert {each.binned for each in failures} == {"generated"}
 
 
+@pytest.mark.parametrize("power", [-4.0, 1.0])
+def test_a_network_trained_with_weights_is_off_by_what_they_move_the_median(power: float):
+    # Of jets with equal x, weighted by pT_gen^c, the median is where it was predicted.
+    target, weight = np.sort(np.random.default_rng(0).normal(0, SIGMA, 100_000)), np.ones(100_000)
+    weight *= np.exp(power * target)
+    learned = target[np.searchsorted(np.cumsum(weight), weight.sum() / 2)]
+    ratios = [
+        each.ratio.value
+        for each in measured(scaled(JETS, np.exp(learned)))
+        if each.gated and each.binned == "reconstructed" and each.ratio.value is not None
+    ]
+    assert np.median(ratios) == pytest.approx(1 - power * SIGMA**2, abs=0.004)
+
+
 def test_a_bias_of_3_percent_in_one_bin_of_eta_fails_there_only():
     biased = scaled(JETS, np.where((JETS.abs_eta >= 0.8) & (JETS.abs_eta < 1.3), 1.03, 1.0))
     assert failing_reconstructed(biased) == {"0.8-1.3"}
     (verdict,) = closure_verdicts(measured(biased))
-    assert not verdict.passed
+    assert verdict.outcome == "failed"
     assert verdict.failures == closure_failures(measured(biased))
     worst = max(verdict.failures, key=lambda each: abs(each.deviation))
     assert worst.ratio.value == pytest.approx(1 / 1.03, abs=4 * worst.ratio.uncertainty)
@@ -102,4 +116,4 @@ def test_hardly_any_jets_fail_nothing(jets: int):
     few = CalibratedJets.from_table(calibrated_table(10).head(jets))
     closures = closure(few, Resampling(3).draws(few.event))
     assert all(each.ratio.value is None and each.ratio.note for each in closures)
-    assert [(verdict.passed, verdict.judged) for verdict in closure_verdicts(closures)] == [(True, 0)] * 2
+    assert [(verdict.outcome, verdict.judged) for verdict in closure_verdicts(closures)] == [("not judged", 0)] * 2
