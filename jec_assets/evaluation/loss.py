@@ -13,6 +13,7 @@ import numpy as np
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, INCLUSIVE, REGIONS, Interval
 from jec_assets.evaluation.bootstrap import effective_number, improvement, means, quotient
+from jec_assets.evaluation.grouping import part
 from jec_assets.evaluation.number import Number
 from jec_assets.training.config import MAX_ABS_TARGET
 
@@ -88,13 +89,16 @@ def losses_in_intervals(
     baselines: tuple[str, ...],
     draws: NDArray[np.integer],
 ) -> tuple[IntervalLosses, ...]:
-    """`compare_losses` in every region and interval; log factors are (jets,), draws (1 + resamples, jets)."""
+    """`compare_losses` in every region and interval, jets counting as much as they weigh.
+
+    Log factors are (jets,), draws (1 + resamples, jets).
+    """
     results = []
     for region in REGIONS:
         in_region = region.contains(jets.abs_gen_eta)
         for interval in INTERVALS:
             rows = np.flatnonzero(in_region & interval.contains(jets.gen_pt))
             factors = {name: factor[rows] for name, factor in log_factors.items()}
-            losses = compare_losses(jets.target[rows], factors, baselines, draws[:, rows])
+            losses = compare_losses(jets.target[rows], factors, baselines, draws[:, rows], part(jets.weight, rows))
             results.append(IntervalLosses(region, interval, losses))
     return tuple(results)

@@ -49,15 +49,27 @@ def loss_report(jets: pl.DataFrame, training: pl.DataFrame, resampling: Resampli
     draws, factors = resampling.draws(test.event), baselines | networks
     losses = compare_losses(test.target, factors, BASELINES, draws)
     weighted = compare_losses(test.target, factors, BASELINES, draws, test.event_weight)
-    in_intervals = losses_in_intervals(test, factors, BASELINES, draws)
+    in_intervals, weighted_in_intervals = (
+        losses_in_intervals(each, factors, BASELINES, draws) for each in (test, test.weighted_by_event())
+    )
     figure = ReportFigure.of(
         loss_bars(losses),
         "losses",
         "Loss on the test jets",
         "Bars: " + "; ".join(f"{title(each.correction)} {number_text(each.loss)}" for each in losses),
     )
-    tables = (_table(losses), _interval_table(in_intervals), _weighted_table(weighted))
-    numbers = {**_numbers(losses, weighted), "loss_by_interval": _interval_numbers(in_intervals)}
+    tables = (
+        _table(losses),
+        _interval_table(in_intervals),
+        _weighted_table(weighted),
+        _weighted_interval_table(weighted_in_intervals),
+    )
+    numbers = {
+        **_numbers(losses, weighted),
+        "loss_by_interval": _interval_numbers(in_intervals),
+        "loss_weighted_by_interval": _interval_numbers(weighted_in_intervals)
+        | {"effective_jets": _effective(weighted_in_intervals)},
+    }
     return Report("loss", "Loss", _summary(losses), tables, (figure,), numbers)
 
 
@@ -110,20 +122,36 @@ def _table(losses: tuple[CorrectionLoss, ...]) -> Table:
 def _interval_table(results: tuple[IntervalLosses, ...]) -> Table:
     return Table(
         "Loss by region and pT,gen",
-        ("Region", "pT,gen [GeV]", "Correction", "Loss", "Gain over standard [%]", "Jets"),
+        (*_INTERVAL_COLUMNS, "Jets"),
+        tuple((*_interval_cells(group, each), count_text(each.loss.n)) for group in results for each in group.losses),
+        labels=3,
+    )
+
+
+def _weighted_interval_table(results: tuple[IntervalLosses, ...]) -> Table:
+    return Table(
+        "Loss by region and pT,gen with event weights",
+        (*_INTERVAL_COLUMNS, "Effective jets"),
         tuple(
-            (
-                group.region.name,
-                interval_text(group.interval),
-                title(each.correction),
-                number_text(each.loss),
-                _comparison(each, STANDARD, each.gain),
-                count_text(each.loss.n),
-            )
+            (*_interval_cells(group, each), count_text(round(each.effective_jets)))
             for group in results
             for each in group.losses
         ),
+        (EVENT_WEIGHTS,),
         labels=3,
+    )
+
+
+_INTERVAL_COLUMNS = ("Region", "pT,gen [GeV]", "Correction", "Loss", "Gain over standard [%]")
+
+
+def _interval_cells(group: IntervalLosses, each: CorrectionLoss) -> tuple[str, ...]:
+    return (
+        group.region.name,
+        interval_text(group.interval),
+        title(each.correction),
+        number_text(each.loss),
+        _comparison(each, STANDARD, each.gain),
     )
 
 
@@ -135,6 +163,12 @@ def _interval_numbers(results: tuple[IntervalLosses, ...]) -> dict[str, JsonValu
         )
         for group in results
         for each in group.losses
+    )
+
+
+def _effective(results: tuple[IntervalLosses, ...]) -> dict[str, JsonValue]:
+    return nested(
+        ((group.region.name, group.interval.name), group.losses[0].effective_jets) for group in results if group.losses
     )
 
 

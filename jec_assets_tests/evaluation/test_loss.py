@@ -88,6 +88,22 @@ def test_losses_of_intervals_add_up_to_that_of_their_jets():
     assert by_name["barrel", ">30"] == sum(n for (region, name), n in by_name.items() if region == "barrel") / 2
 
 
+def test_weights_count_in_the_losses_of_intervals():
+    jets = CalibratedJets.from_table(calibrated_table(3000))
+    draws = Resampling(3).draws(jets.event)
+    plain, weighted = (
+        losses_in_intervals(each, jets.log_factors, (STANDARD,), draws) for each in (jets, jets.weighted_by_event())
+    )
+    for group, before in zip(weighted, plain, strict=True):
+        chosen = group.region.contains(jets.abs_gen_eta) & group.interval.contains(jets.gen_pt)
+        lost = jet_losses(jets.target[chosen], jets.log_factors["pfn"][chosen])
+        pfn = group.losses[1]
+        assert pfn.loss.value == pytest.approx(np.average(lost, weights=jets.event_weight[chosen]))
+        assert pfn.loss.value != before.losses[1].loss.value
+        assert pfn.gain[STANDARD].value == pytest.approx(group.losses[0].loss.value / pfn.loss.value - 1)
+        assert pfn.effective_jets < before.losses[1].effective_jets == chosen.sum()
+
+
 def test_an_interval_without_jets_says_so():
     jets = CalibratedJets.from_table(calibrated_table(40).filter(pl.col("genJetPt") < 30))
     results = losses_in_intervals(jets, jets.log_factors, (STANDARD,), Resampling(3).draws(jets.event))

@@ -41,7 +41,7 @@ def test_every_report_is_named_told_and_json(reports: dict[str, Report]):
 
 def test_loss(reports: dict[str, Report]):
     report = reports["loss"]
-    table, _, weighted = report.tables
+    table, intervals, weighted, weighted_intervals = report.tables
     assert [cells[0] for cells in table.rows] == [
         "Standard correction",
         "Constant shift",
@@ -59,6 +59,13 @@ def test_loss(reports: dict[str, Report]):
     by_weight = report.numbers["loss_weighted"]
     assert by_weight["loss"]["pfn"]["value"] > losses["pfn"]  # low pT is measured worst
     assert row(weighted, "PFN")["Loss"].startswith(f"{by_weight['loss']['pfn']['value']:.2f}")
+    labels = [cells[:3] for cells in intervals.rows]
+    assert [cells[:3] for cells in weighted_intervals.rows] == labels
+    by_interval = report.numbers["loss_weighted_by_interval"]
+    cells = row(weighted_intervals, "barrel", "30–100", "PFN")
+    assert cells["Loss"].startswith(f"{by_interval['pfn']['barrel']['30-100']['loss']['value']:.2f}")
+    assert cells["Effective jets"] == f"{by_interval['effective_jets']['barrel']['30-100']:.0f}"
+    assert int(cells["Effective jets"]) < int(row(intervals, "barrel", "30–100", "PFN")["Jets"])
     assert row(weighted, "PFN")["Effective jets"] == f"{by_weight['effective_jets']:.0f}"
 
 
