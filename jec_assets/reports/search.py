@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jec_assets.evaluation.networks.search import RankedTrial, SearchSummary, summarize_search
+from jec_assets.evaluation.networks.search import UNCERTAINTY_MIN_TRIALS, RankedTrial, SearchSummary, summarize_search
 from jec_assets.plots.parallel_coordinates import parallel_coordinates
 from jec_assets.plots.search import best_so_far, training_history, trial_losses
 from jec_assets.plots.style import minus
@@ -89,8 +89,9 @@ def _hyperparameters(family: str, summary: SearchSummary) -> Table:
             for name, importance in summary.importances.items()
         ),
         (
-            f"{_compared(summary)} Uncertainties of ρ are standard errors. Importance: the share in the variance of "
-            "the loss over the space that was searched (fANOVA, by Optuna).",
+            f"{_compared(summary)} Uncertainties of ρ: half of Fisher's 68 % interval, from {UNCERTAINTY_MIN_TRIALS} "
+            "trials on. Importance: the share in the variance of the loss over the space that was searched (fANOVA, by "
+            "Optuna).",
             *((published.NOTE,) if known else ()),
         ),
     ).without_empty_columns()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jec_assets.evaluation.networks.importance import importances
-from jec_assets.evaluation.number import Number
+from jec_assets.evaluation.number import ROUNDING, Number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TOP_TRIALS = 3
 CORRELATION_MIN_TRIALS = 3
+UNCERTAINTY_MIN_TRIALS = 10
 QUARTILE_MIN_TRIALS = 4
 QUARTILE_HYPERPARAMETERS = ("learning_rate", "dropout")
 # Of how a trial was trained, what settings say for all trials of a study.
@@ -136,9 +137,11 @@ def summarize_search(trials: Sequence[EvaluatedTrial], standard_loss: float, see
 
 
 def pearson(x: Sequence[float], y: Sequence[float]) -> Number:
-    """Pearson's correlation coefficient rho of paired values, with its standard error sqrt((1 - rho^2) / (n - 2)).
+    """Pearson's correlation coefficient rho of paired values, missing for fewer than 3 and where a side is constant.
 
-    Missing for fewer than 3 pairs and where either side is constant.
+    Its uncertainty is half of the 68 % interval of R. A. Fisher (Metron 1 (1921) 3), in which artanh(rho) has the
+    standard deviation 1 / sqrt(n - 3). That is an approximation for many pairs: fewer than 10 have none, and neither
+    have pairs on a straight line.
     """
     n = len(x)
     if n < CORRELATION_MIN_TRIALS:
@@ -146,7 +149,12 @@ def pearson(x: Sequence[float], y: Sequence[float]) -> Number:
     if len(set(x)) == 1 or len(set(y)) == 1:
         return Number.missing(n, "the same in every trial")
     rho = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-    return Number(rho, float(np.sqrt((1 - rho**2) / (n - 2))), n)
+    if n < UNCERTAINTY_MIN_TRIALS:
+        return Number(rho, None, n, f"n = {n}")
+    if 1 - abs(rho) <= ROUNDING:
+        return Number(rho, None, n, "a straight line")
+    low, high = np.tanh(np.arctanh(rho) + np.array([-1, 1]) / np.sqrt(n - 3))
+    return Number(rho, float(high - low) / 2, n)
 
 
 def quartile_means(values: Sequence[float], losses: Sequence[float]) -> QuartileMeans:

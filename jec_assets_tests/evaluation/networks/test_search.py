@@ -46,7 +46,7 @@ def test_correlations_are_with_the_inverted_test_loss_of_numeric_hyperparameters
     assert list(correlations) == ["layers", "dropout"]
     expected = np.corrcoef([1, 2, 3, 1], [1 / 0.072, 1 / 0.071, 1 / 0.070, 1 / 0.079])[0, 1]
     assert correlations["layers"].value == pytest.approx(expected)
-    assert correlations["layers"].uncertainty == pytest.approx(np.sqrt((1 - expected**2) / 2))
+    assert (correlations["layers"].uncertainty, correlations["layers"].note) == (None, "n = 4")
     assert correlations["dropout"].note == "the same in every trial"
 
 
@@ -84,7 +84,28 @@ def test_quartiles_are_means_over_a_quarter_at_either_end():
 def test_a_straight_line_correlates_fully():
     number = pearson([1, 2, 3, 4], [10, 8, 6, 4])
     assert number.value == pytest.approx(-1)
-    assert number.uncertainty == pytest.approx(0, abs=1e-6)
+    assert (number.uncertainty, number.note) == (None, "n = 4")
+    many = pearson(list(range(20)), [0.3 * each for each in range(20)])
+    assert many.value == pytest.approx(1)
+    assert (many.uncertainty, many.note) == (None, "a straight line")
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, -0.9])
+def test_the_uncertainty_of_a_correlation_is_its_spread_over_searches(rho: float):
+    random, trials = np.random.default_rng(0), 20
+    found = []
+    for _ in range(400):
+        x, noise = random.normal(size=(2, trials))
+        found.append(pearson(x.tolist(), (rho * x + np.sqrt(1 - rho**2) * noise).tolist()))
+    spread = np.std([each.value for each in found])
+    assert np.mean([each.uncertainty for each in found]) == pytest.approx(spread, rel=0.15)
+
+
+def test_nine_trials_have_no_uncertainty_and_ten_have_one():
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(2, 10)).tolist()
+    assert pearson(x[:9], y[:9]).uncertainty is None
+    assert 0 < pearson(x, y).uncertainty < 1
 
 
 def test_too_few_trials_say_so():
