@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jec_assets.evaluation.bins import GEN_PT_INTERVALS, INCLUSIVE, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
@@ -38,6 +43,36 @@ def test_a_panel_for_each_interval():
     assert len(figure.axes) == 4
     assert any("30 \\leq" in text for text in texts(figure))
     check_layout(figure)
+
+
+JETS = CalibratedJets.from_table(calibrated_table(600))
+DRAWS = Resampling(3).draws(JETS.event)
+
+
+def drawn_for(jets: CalibratedJets) -> dict[str, list[float]]:
+    """The heights of all points of a correction in the barrel."""
+    (axes,) = flavor_response(flavor_dependence(jets, DRAWS, 1, (INCLUSIVE,)), REGIONS[0], [INCLUSIVE]).axes
+    low, high = axes.get_ylim()
+    heights = {name: [y for _, y in each] for name, each in points(axes).items()}
+    assert all(low < y < high for each in heights.values() for y in each)
+    return heights
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(0.5, 2))
+def test_scaling_all_responses_scales_what_is_drawn(factor: float):
+    before, after = drawn_for(JETS), drawn_for(replace(JETS, jet_pt=factor * JETS.jet_pt))
+    assert list(before) == list(after)
+    for name, heights in before.items():
+        assert after[name] == pytest.approx([factor * y for y in heights])
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(0.5, 2), st.integers(0, 100))
+def test_flavors_with_equal_responses_are_drawn_equally_high(response: float, seed: int):
+    flavor = np.random.default_rng(seed).permutation(JETS.flavor)
+    heights = drawn_for(replace(JETS, flavor=flavor, jet_pt=response * JETS.gen_pt))
+    assert heights["Standard correction"] == pytest.approx(6 * [response])
 
 
 @pytest.mark.parametrize(("jets", "note"), [(0, "no jets"), (1, "n = 1")])

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jec_assets.evaluation.bins import FLAVORS, REGIONS
 from jec_assets.evaluation.bootstrap import Resampling
@@ -34,6 +39,22 @@ def test_curves_and_ratios():
     assert upper.get_ylabel() == "IQR / median response"
     assert upper.get_ylim()[0] == 0
     check_layout(figure)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.floats(0.5, 2))
+def test_scaling_all_responses_moves_no_point(factor: float):
+    jets = CalibratedJets.from_table(calibrated_table(2000))
+    draws = Resampling(3).draws(jets.event)
+    before, after = (
+        resolution_curves(resolution(each, draws, BINS), REGIONS[0]).axes
+        for each in (jets, replace(jets, jet_pt=factor * jets.jet_pt))
+    )
+    for axes, scaled in zip(before, after, strict=True):
+        assert list(points(axes)) == list(points(scaled))
+        for name, drawn in points(scaled).items():
+            np.testing.assert_allclose(drawn, points(axes)[name])
+        assert scaled.get_ylim() == pytest.approx(axes.get_ylim())
 
 
 @pytest.mark.parametrize("jets", [0, 1])
