@@ -115,12 +115,12 @@ def test_a_command_that_runs_is_ended_by_stop_and_its_status_is_handed_on(
     ]
     running = subprocess.Popen(words)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not list(tmp_path.glob("processes/*.json")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert "ended: python" in jec("stop")
-        assert running.wait(timeout=30) == 128 + 15
+        assert running.wait(timeout=120) == 128 + 15
     finally:
         running.kill()
         running.wait()
