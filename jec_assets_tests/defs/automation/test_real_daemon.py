@@ -20,7 +20,8 @@ from jec_assets_tests.processes import ended
 from jec_assets_tests.s3 import make_bucket, s3_server
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
-pytestmark = [pytest.mark.needs("s3"), pytest.mark.slow]
+# Two waits, and what comes before them.
+pytestmark = [pytest.mark.needs("s3"), pytest.mark.slow, pytest.mark.timeout(1200)]
 
 BIN = Path(sys.executable).parent
 INSTANCE = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
@@ -66,9 +67,7 @@ def test_two_more_files_start_one_run_that_reads_them(tmp_path: Path, monkeypatc
         with ended(daemon), dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
             put(bucket, files[2:])
             run = wait_for_run(instance, tmp_path / "log")
-            after = len(ticks(instance))
-            while len(ticks(instance)) < after + 3:
-                time.sleep(0.2)
+            wait_for_ticks(instance, 3, tmp_path / "log")
             assert len(instance.get_runs()) == 1
         manifest = Manifest.load(storage)
     assert [Path(row.file.url).name for row in manifest.rows if row.read_now] == ["2.root", "3.root"]
@@ -85,6 +84,13 @@ def put(bucket: object, files: list[Path]) -> None:
 def ticks(instance: dg.DagsterInstance) -> list[object]:
     states = instance.all_instigator_state()
     return [tick for state in states for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id)]
+
+
+def wait_for_ticks(instance: dg.DagsterInstance, more: int, log: Path) -> None:
+    after, deadline = len(ticks(instance)), time.monotonic() + PATIENCE
+    while len(ticks(instance)) < after + more:
+        assert time.monotonic() < deadline, log.read_text()[-5000:]
+        time.sleep(0.2)
 
 
 def wait_for_run(instance: dg.DagsterInstance, log: Path) -> dg.DagsterRun:
