@@ -7,12 +7,12 @@ The Indexed Job itself is validated in jec_assets_tests/training/nodes/.
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,34 @@ def epochs_kept(storage: Storage) -> list[EpochFigures]:
     return [EpochFigures(**figures) for figures in tree["state"]["course"]["history"]]
 
 
+def machine(place: Place, index: int) -> psutil.Process:
+    """One of the machines."""
+    (found,) = (each for each in machines(place) if each.environ().get(INDEX) == str(index))
+    return found
+
+
+@contextmanager
+def halted(process: psutil.Process) -> Iterator[None]:
+    """Have a process do nothing, not even end, while the block runs."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def ends(place: Place) -> list[datetime]:
+    """When pods' containers ended, in whole seconds."""
+    pods = client.CoreV1Api(place.cluster.api).list_namespaced_pod(place.namespace).items
+    states = [status.state.terminated for pod in pods for status in pod.status.container_statuses or []]
+    return [state.finished_at for state in states if state]
+
+
+def now() -> datetime:
+    """The second that has begun."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def silent(_: Progress) -> None:
     pass
 
@@ -178,8 +206,9 @@ def test_a_killed_machine_is_named_and_the_next_start_goes_on_from_the_checkpoin
 
     def kill_the_second(_: Progress) -> None:
         until(lambda: epochs_kept(place.storage) != [], "no checkpoint with an epoch")
-        (second,) = (each for each in machines(place) if each.environ().get(INDEX) == "1")
-        os.kill(second.pid, signal.SIGKILL)
+        with halted(machine(place, 0)):  # which would end in the same second, and Kubernetes counts in seconds
+            machine(place, 1).kill()
+            until(lambda: any(end < now() for end in ends(place)), "the killed machine's pod doesn't end")
 
     with pytest.raises(NodesLostError, match="ended without a result") as lost:
         train_on_nodes(job, place.nodes, place.files, kill_the_second)
