@@ -31,6 +31,7 @@ from jec_assets.serving.repository import UnpublishedModelError, VersionInUseErr
 from jec_assets.serving.tags import UnknownTagError, remove_tag, set_tag
 from jec_assets.serving.uploads import InvalidModelError, UploadedCard, check_model
 from jec_assets.serving.version_store import BrokenRepositoryError
+from jec_assets.storage import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ MAX_UPLOAD = 256 << 20  # bytes of a request; the largest network of the study h
 SHORTEST_TOKEN = 16  # characters
 STATUS: dict[type[Exception], int] = {
     BrokenRepositoryError: 500,
+    ConflictError: 409,
     DateError: 422,
     InvalidModelError: 422,
     ModelNameError: 422,

@@ -101,7 +101,9 @@ def inference_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=list(providers))
+        names = {tensor.name for tensor in session.get_inputs()}, {tensor.name for tensor in session.get_outputs()}
     except (
+        UnicodeDecodeError,  # names in the model, or in what ONNX Runtime says of it, that aren't text
         errors.Fail,
         errors.InvalidProtobuf,
         errors.InvalidGraph,
@@ -109,7 +111,6 @@ def inference_session(
         errors.NotImplemented,
     ) as error:
         raise UnusableModelError(f"ONNX Runtime can't load a model of {len(model)} bytes: {error}") from error
-    names = {tensor.name for tensor in session.get_inputs()}, {tensor.name for tensor in session.get_outputs()}
     if names[0] != set(INPUTS) or not {LOG_FACTOR} <= names[1] <= set(OUTPUTS):
         raise UnusableModelError(
             f"the model maps {sorted(names[0])} to {sorted(names[1])}, not {INPUTS} to {LOG_FACTOR} or {tuple(OUTPUTS)}"

@@ -13,7 +13,7 @@ import resource
 from concurrent.futures import TimeoutError as FuturesTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -29,6 +29,8 @@ from jec_assets.storage import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from google.protobuf.message import Message
 
     from jec_assets.serving.config import ModelWidths
     from jec_assets.serving.runtime import JetSession
@@ -116,8 +118,8 @@ def _try(onnx: bytes, widths: ModelWidths) -> None:
     from onnx import load_model_from_string
 
     try:
-        external = next(_external(load_model_from_string(onnx).graph), None)
-    except DecodeError as error:
+        external = next(_external(load_model_from_string(onnx)), None)
+    except (DecodeError, UnicodeDecodeError) as error:
         raise InvalidModelError(f"these {len(onnx)} bytes are no ONNX model") from error
     if external:
         raise InvalidModelError(f"tensor {external!r} lies in another file: save the model with all its weights inside")
@@ -151,7 +153,13 @@ def _check_answers(session: JetSession, widths: ModelWidths) -> None:
 
     try:
         answers = session.answers(_test_batch(widths))
-    except (errors.Fail, errors.InvalidArgument, errors.NotImplemented, errors.RuntimeException) as error:
+    except (
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.NotImplemented,
+        errors.RuntimeException,
+        UnicodeDecodeError,
+    ) as error:
         raise InvalidModelError(f"the model fails on a test batch: {error}") from None
     for name, values in answers.items():
         if values.shape != (TEST_JETS, OUTPUTS[name]):
@@ -169,14 +177,19 @@ def _test_batch(widths: ModelWidths) -> PaddedJets:
     )
 
 
-def _external(graph: Any) -> Iterator[str]:
-    """Names of tensors whose values are in other files, here and in all graphs below."""
+def _external(message: Message) -> Iterator[str]:
+    """Names of tensors whose values are in other files, wherever in a message they are.
+
+    Graphs have them as initializers, sparse ones too, and in attributes of nodes; so have graphs in attributes, and
+    functions.
+    """
     from onnx import TensorProto
 
-    tensors = list(graph.initializer)
-    for node in graph.node:
-        for attribute in node.attribute:
-            tensors += [attribute.t, *attribute.tensors]
-            for below in (attribute.g, *attribute.graphs):
-                yield from _external(below) if below.node or below.initializer else ()
-    yield from (tensor.name or "constant" for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL)
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for part in value if field.is_repeated else [value]:
+            if not isinstance(part, TensorProto):
+                yield from _external(part)
+            elif part.data_location == TensorProto.EXTERNAL:
+                yield part.name or "constant"

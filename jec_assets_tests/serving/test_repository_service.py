@@ -7,18 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, TensorProto, helper, load_model_from_string
 
 from jec_assets.jets.features import EXTENDED
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.uploads import InvalidModelError, Limits, check_model
-from jec_assets.storage import Storage
+from jec_assets.storage import Artifact, Held, Storage
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import card_of
 
@@ -82,10 +83,43 @@ def constant(value: float = 0.0, name: str = "log_factor", external: bool = Fals
         "zero", TensorProto.FLOAT, [len(EXTENDED.jet_names), 1], [value] * len(EXTENDED.jet_names)
     )
     if external:
-        tensor.ClearField("float_data")
-        tensor.data_location = TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value="/etc/hostname")
+        tensor = elsewhere("zero", TensorProto.FLOAT, [len(EXTENDED.jet_names), 1])
     return model_of(helper.make_node("MatMul", ["jets", "zero"], [name]), tensor)
+
+
+def elsewhere(name: str, kind: int, shape: list[int]) -> TensorProto:
+    """A tensor whose values are in another file."""
+    tensor = TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    return tensor
+
+
+def hidden_in_function() -> bytes:
+    """A model with a function that has a tensor in another file."""
+    model = load_model_from_string(constant())
+    node = helper.make_node("Constant", [], ["y"], value=elsewhere("", TensorProto.FLOAT, [1]))
+    model.functions.append(helper.make_function("own", "F", [], ["y"], [node], [helper.make_opsetid("", 18)]))
+    return bytes(model.SerializeToString())
+
+
+def hidden_in_sparse(part: Literal["values", "indices"]) -> bytes:
+    """A model with a sparse tensor, a part of which is in another file."""
+    parts = {
+        "values": helper.make_tensor("sparse", TensorProto.FLOAT, [1], [1.0]),
+        "indices": helper.make_tensor("indices", TensorProto.INT64, [1], [0]),
+    }
+    parts[part] = elsewhere(part, parts[part].data_type, [1])
+    model = load_model_from_string(constant())
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(parts["values"], parts["indices"], [4]))
+    return bytes(model.SerializeToString())
+
+
+def hidden_in_subgraph() -> bytes:
+    """A model with a graph in a node's attribute that has a tensor in another file."""
+    model = load_model_from_string(constant())
+    below = helper.make_graph([], "below", [], [], [elsewhere("far", TensorProto.FLOAT, [1])])
+    model.graph.node.append(helper.make_node("If", ["zero"], ["z"], then_branch=below, else_branch=below))
+    return bytes(model.SerializeToString())
 
 
 def reshaping(jet_features: int | str) -> bytes:
@@ -155,7 +189,12 @@ def test_nobody_gets_in_without_the_token(client: Client, header: str | None) ->
         (b"garbage", "no ONNX model"),
         (constant(float("nan")), "log_factor of a test batch is not finite"),
         (constant(name="other"), r"to ['other'], not"),
+        (constant(name="other").replace(b"other", b"oth\xff\xff"), "can't decode byte 0xff"),
         (constant(external=True), "lies in another file"),
+        (hidden_in_function(), "lies in another file"),
+        (hidden_in_sparse("values"), "lies in another file"),
+        (hidden_in_sparse("indices"), "lies in another file"),
+        (hidden_in_subgraph(), "lies in another file"),
         (reshaping(len(EXTENDED.jet_names)), "fails on a test batch"),
         (reshaping("any"), "must declare how many features it wants"),
     ],
@@ -213,6 +252,34 @@ def test_mistakes_have_their_status(client: Client, method: str, path: str, stat
 def test_what_is_served_cannot_be_deleted(client: Client, repository: ModelRepository) -> None:
     repository.publish(card_of("kept", b"one"), b"one", InstanceSettings())
     assert "is served or tried" in client.ask("DELETE", "/models/kept/versions/1", 409)["detail"]
+
+
+class ContestedStorage(Storage):
+    """In which another run always replaces a pointer just before this one does."""
+
+    def replace_bytes(self, key: str, data: bytes, held: Held) -> Artifact:
+        self.publish_bytes(key, b'{"theirs": 1}')
+        return super().replace_bytes(key, data, held)
+
+
+def test_of_two_that_write_at_once_one_is_told(tmp_path: Path) -> None:
+    import uvicorn
+
+    from jec_assets.serving.repository_service import repository_service
+
+    ModelRepository(Storage(str(tmp_path))).store(card_of("pfn", b"one"), b"one")
+    service, port = repository_service(ModelRepository(ContestedStorage(str(tmp_path))), TOKEN), free_port()
+    server = uvicorn.Server(uvicorn.Config(service, port=port, log_level="warning"))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(server.run)
+        try:
+            wait_for_port(port, 60)
+            client = Client(f"http://127.0.0.1:{port}")
+            said = client.ask("PUT", "/models/pfn/tags/paper", 409, json={"version": 1})
+            client.session.close()
+        finally:
+            server.should_exit = True
+    assert "another run replaced it" in said["detail"]
 
 
 def test_a_model_that_takes_too_long_or_too_much_hurts_nobody(pfn_onnx: bytes) -> None:

@@ -31,6 +31,11 @@ def test_bytes_that_are_no_model_are_refused() -> None:
         inference_session(b"garbage", threads=1)
 
 
+def test_names_that_are_no_text_are_refused(pfn_onnx: bytes) -> None:
+    with pytest.raises(UnusableModelError, match="can't decode byte 0xff"):
+        inference_session(pfn_onnx.replace(b"log_factor", b"log_facto\xff"), threads=1)
+
+
 def test_a_model_with_other_tensors_is_refused() -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     other = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
