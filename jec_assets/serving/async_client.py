@@ -7,15 +7,13 @@ connections (`async_transport.py`), and anything that one request at a time need
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from tenacity import AsyncRetrying
 
 from jec_assets.serving.async_transport import AsyncTransport
-from jec_assets.serving.client import LATEST, PATIENCE
-from jec_assets.serving.record import PublishedModel
+from jec_assets.serving.client import LATEST, PATIENCE, on_record, quantiles_in
 from jec_assets.serving.sendable import check_sendable
 from jec_assets.serving.tensors import padded_batches
 
@@ -27,9 +25,11 @@ if TYPE_CHECKING:
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.access import Access
     from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.metadata import ServedModel
     from jec_assets.serving.patience import Deadline, Patience
+    from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
-    from jec_assets.serving.transport import Protocol, ServedModel
+    from jec_assets.serving.transport import Protocol
 
 AT_ONCE = 8  # requests: enough that a server of a few instances never waits for the client
 T = TypeVar("T")
@@ -74,15 +74,19 @@ class AsyncJetClient:
         """See `JetClient.log_factors`."""
         return np.ascontiguousarray((await self.outputs(family, jets, version))[:, 0])
 
+    async def quantiles(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
+        """See `JetClient.quantiles`."""
+        return quantiles_in(await self.outputs(family, jets, version), family)
+
     async def outputs(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
         """See `JetClient.outputs`; the first request that fails ends the others."""
         deadline = self._patience.deadline()
         served = await self._asked(lambda: self._transport.model(family), deadline)
         check_sendable(family, jets, served, await self._published(family, served, deadline))
-        outputs = np.empty((len(jets), served.outputs), np.float32)
+        outputs, pinned = np.empty((len(jets), served.outputs), np.float32), version or served.latest
 
         async def fill(indices: NDArray[np.int64], batch: PaddedJets) -> None:
-            outputs[indices] = await self._asked(lambda: self._transport.infer(family, batch, version), deadline)
+            outputs[indices] = await self._asked(lambda: self._transport.infer(family, batch, pinned), deadline)
 
         batches = list(padded_batches(jets))
         for _, batch in batches:
@@ -95,15 +99,21 @@ class AsyncJetClient:
                 task.cancel()
         return outputs
 
+    async def published(self, family: str) -> PublishedModel:
+        """See `JetClient.published`."""
+        deadline = self._patience.deadline()
+        served = await self._asked(lambda: self._transport.model(family), deadline)
+        return on_record(await self._published(family, served, deadline), family, self._address)
+
     async def _published(self, family: str, served: ServedModel, deadline: Deadline) -> PublishedModel | None:
         if (family, served) not in self._known:
-            record = await self._asked(lambda: self._transport.record(family), deadline)
-            self._known[family, served] = None if record is None else PublishedModel.from_dict(json.loads(record))
+            self._known[family, served] = await self._asked(lambda: self._transport.record(family), deadline)
         return self._known[family, served]
 
     async def _asked(self, ask: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         async def once() -> T:
             async with self._free:
-                return await self._transport.in_time(ask(), deadline.seconds())
+                seconds = deadline.seconds()
+                return await self._transport.in_time(ask(), seconds)
 
         return await AsyncRetrying(**deadline.retries())(once)

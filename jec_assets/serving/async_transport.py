@@ -1,30 +1,32 @@
 """HTTP and gRPC to a Triton server for asyncio, behind one face.
 
-Belongs here: connections of an event loop. Does not belong here: what servers say of themselves and how failures are
-called (`transport.py`), and how many requests there are at once (`async_client.py`).
+Belongs here: connections of an event loop. Does not belong here: what servers say of themselves (`metadata.py`), how
+failures are called (`transport.py`), and how many requests there are at once (`async_client.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jec_assets.serving.metadata import ServedModel, record_in
 from jec_assets.serving.tensors import OUTPUTS
 from jec_assets.serving.transport import (
     OK,
-    ServedModel,
     ServerUnavailableError,
+    checked,
     failure,
     grpc_arguments,
     reason,
-    record_in,
     side_by_side,
     tensors_of,
     translated,
+    understood,
 )
-from jec_assets.serving.wire import JSON_LENGTH, InferRequest, infer_path, model_path, outputs_in
+from jec_assets.serving.wire import JSON_LENGTH, InferRequest, MalformedAnswerError, infer_path, model_path, outputs_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jec_assets.serving.access import Access
+    from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
     from jec_assets.serving.transport import Protocol
 
@@ -48,16 +51,20 @@ class AsyncTransport(ABC):
     @classmethod
     def connect(cls, address: str, protocol: Protocol, access: Access | None = None) -> AsyncTransport:
         """See `Transport.connect`."""
-        return {"http": AsyncHttpTransport, "grpc": AsyncGrpcTransport}[protocol](address, access)
+        return {"http": AsyncHttpTransport, "grpc": AsyncGrpcTransport}[protocol](checked(address), access)
 
     async def in_time(self, answer: Awaitable[T], seconds: float) -> T:
         """What a method below answers; DeadlineError after so long, else the errors of `Transport`."""
-        from aiohttp import ClientError
+        from aiohttp import ClientConnectorCertificateError, ClientError, ClientResponseError
 
         with translated(self.address):
             try:
                 async with asyncio.timeout(seconds):
                     return await answer
+            except ClientConnectorCertificateError:
+                raise
+            except ClientResponseError as error:
+                raise MalformedAnswerError(str(error)) from error
             except ClientError as error:
                 raise ServerUnavailableError(f"{self.address}: {error}") from error
 
@@ -68,11 +75,13 @@ class AsyncTransport(ABC):
 
     async def model(self, family: str) -> ServedModel:
         """See `Transport.model`."""
-        return ServedModel.of(await self._metadata(family))
+        with understood():
+            return ServedModel.of(await self._metadata(family))
 
-    async def record(self, family: str) -> str | None:
+    async def record(self, family: str) -> PublishedModel | None:
         """See `Transport.record`."""
-        return record_in(await self._config(family))
+        with understood():
+            return record_in(await self._config(family))
 
     @abstractmethod
     async def close(self) -> None:
@@ -128,9 +137,10 @@ class AsyncHttpTransport(AsyncTransport):
 
     async def _told(self, path: str) -> dict[str, Any]:
         async with self._session.get(path) as answer:
-            self._check(answer.status, await answer.read())
-            told: dict[str, Any] = await answer.json()
-            return told
+            content = await answer.read()
+        self._check(answer.status, content)
+        told: dict[str, Any] = json.loads(content)
+        return told
 
     def _check(self, status: int, content: bytes) -> None:
         if status != OK:

@@ -6,17 +6,15 @@ checks before sending (`sendable.py`), how long to wait (`patience.py`), many re
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
 from jec_assets.serving.patience import Patience
-from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.sendable import check_sendable
 from jec_assets.serving.tensors import padded_batches
-from jec_assets.serving.transport import Protocol, RequestRefusedError, ServedModel, ServerStatistics, Transport
+from jec_assets.serving.transport import Protocol, RequestRefusedError, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +24,13 @@ if TYPE_CHECKING:
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.access import Access
     from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.metadata import ServedModel, ServerStatistics
     from jec_assets.serving.patience import Deadline
+    from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
 
 COUNTED_WITHIN = 10.0  # seconds
-LATEST = ""  # Triton's word for the highest version that it serves
+LATEST = ""  # Triton's word for the highest version that it serves; of a call of many requests: when it begins
 PATIENCE = Patience()
 T = TypeVar("T")
 
@@ -87,17 +87,16 @@ class JetClient:
 
         NoQuantilesError where the network predicts none; else raises what `outputs` does.
         """
-        outputs = self.outputs(family, jets, version)
-        if outputs.shape[1] == 1:
-            raise NoQuantilesError(f"{family} predicts no quantiles: serve a network that was trained with them")
-        return np.ascontiguousarray(outputs[:, 1:])
+        return quantiles_in(self.outputs(family, jets, version), family)
 
     def outputs(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
         """All that the network answers, float32 (jets, 1 or 3), in the jets' order, see `jec_assets.models.outputs`.
 
-        Jets of like particle counts share a request, so that little is padded. Before anything is sent:
-        WrongFeaturesError if the network wants other features than `jets` has, UnitsError if they are in other units
-        than GeV and radians, BatchError if a value isn't finite.
+        Jets of like particle counts share a request, so that little is padded. All are answered by one version: where
+        none is named, by the highest when the call begins; ServerUnavailableError, which names it, if it is withdrawn
+        meanwhile.
+        Before anything is sent: WrongFeaturesError if the network wants other features than `jets` has, UnitsError if
+        they are in other units than GeV and radians, BatchError if a value isn't finite or of another type.
         """
         deadline = self._patience.deadline()
         served = self._asked(lambda seconds: self._transport.model(family, seconds), deadline)
@@ -105,7 +104,7 @@ class JetClient:
         outputs = np.empty((len(jets), served.outputs), np.float32)
         for indices, batch in padded_batches(jets):
             batch.check()
-            outputs[indices] = self._answer(family, batch, version, deadline)
+            outputs[indices] = self._answer(family, batch, version or served.latest, deadline)
         return outputs
 
     def answer(self, family: str, batch: PaddedJets, version: str = LATEST) -> NDArray[np.float32]:
@@ -122,11 +121,7 @@ class JetClient:
     def published(self, family: str) -> PublishedModel:
         """The record of the version that is served; RequestRefusedError where the server has none."""
         model = self._published(family, self.model(family), self._patience.deadline())
-        if model is None:
-            raise RequestRefusedError(
-                f"{self._transport.address}: the configuration of {family} doesn't say what is served: publish it again"
-            )
-        return model
+        return on_record(model, family, self._transport.address)
 
     def statistics(self, family: str, requests: int = 0) -> ServerStatistics:
         """The server's own statistics of a model, as soon as it has counted so many requests.
@@ -149,10 +144,25 @@ class JetClient:
     def _published(self, family: str, served: ServedModel, deadline: Deadline) -> PublishedModel | None:
         """The record of what is served, asked for once; None where the server has none."""
         if (family, served) not in self._known:
-            record = self._asked(lambda seconds: self._transport.record(family, seconds), deadline)
-            self._known[family, served] = None if record is None else PublishedModel.from_dict(json.loads(record))
+            self._known[family, served] = self._asked(lambda seconds: self._transport.record(family, seconds), deadline)
         return self._known[family, served]
 
     def _asked(self, ask: Callable[[float], T], deadline: Deadline) -> T:
         """What the server answers when it is asked, in so many seconds, and asked again."""
         return deadline.kept(ask)
+
+
+def quantiles_in(outputs: NDArray[np.float32], family: str) -> NDArray[np.float32]:
+    """The quantiles among a network's outputs; NoQuantilesError where it predicts none."""
+    if outputs.shape[1] == 1:
+        raise NoQuantilesError(f"{family} predicts no quantiles: serve a network that was trained with them")
+    return np.ascontiguousarray(outputs[:, 1:])
+
+
+def on_record(model: PublishedModel | None, family: str, address: str) -> PublishedModel:
+    """The record; RequestRefusedError where there is none."""
+    if model is None:
+        raise RequestRefusedError(
+            f"{address}: the configuration of {family} doesn't say what is served: publish it again"
+        )
+    return model

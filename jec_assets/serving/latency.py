@@ -26,13 +26,14 @@ import polars as pl
 
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.tensors import PaddedJets
-from jec_assets.serving.transport import PROTOCOLS, ServerStatistics
+from jec_assets.serving.transport import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.endpoint import Endpoint
+    from jec_assets.serving.metadata import ServerStatistics
     from jec_assets.serving.runtime import JetSession
 
 IN_PROCESS = "in_process"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from jec_assets.serving.tensors import JETS, PARTICLE_COUNT, PARTICLES, BatchError
 from jec_assets.serving.units import check_units
 
 if TYPE_CHECKING:
     from jec_assets.jets.packed import PackedJets
+    from jec_assets.serving.metadata import ServedModel
     from jec_assets.serving.record import PublishedModel
-    from jec_assets.serving.transport import ServedModel
 
 
 class WrongFeaturesError(ValueError):
@@ -21,12 +24,27 @@ class WrongFeaturesError(ValueError):
 
 
 def check_sendable(family: str, jets: PackedJets, served: ServedModel, model: PublishedModel | None) -> None:
-    """WrongFeaturesError or UnitsError if the network can't answer these jets; model: its record, if there is one."""
+    """WrongFeaturesError, UnitsError or BatchError, which names a tensor, if the network can't answer these jets.
+
+    model: its record, if there is one.
+    """
     wanted, given = (served.particle_features, served.jet_features), (jets.particles.shape[1], jets.jets.shape[1])
     if wanted != given:
         raise WrongFeaturesError(
             f"{family} wants {wanted[0]} particle and {wanted[1]} jet features, these jets have {given[0]} and "
             f"{given[1]}: compute the feature set that the model was trained with"
         )
+    _check_types(jets)
     if model is not None:
         check_units(jets, model.card.jet_features, model.card.particle_features)
+
+
+def _check_types(jets: PackedJets) -> None:
+    given = (
+        (PARTICLES, jets.particles, np.float32),
+        (PARTICLE_COUNT, jets.offsets, np.int64),
+        (JETS, jets.jets, np.float32),
+    )
+    for name, array, wanted in given:
+        if array.dtype != wanted:
+            raise BatchError(name, f"must be {np.dtype(wanted)}, not {array.dtype}: convert it with astype")

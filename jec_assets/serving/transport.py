@@ -1,33 +1,35 @@
 """HTTP and gRPC to a Triton server, behind one face.
 
-Belongs here: connections, and what servers say of themselves. Does not belong here: batches, retries and checks
-(`client.py`), and how HTTP carries tensors (`wire.py`).
+Belongs here: connections, and how failures are called. Does not belong here: batches, retries and checks
+(`client.py`), how HTTP carries tensors (`wire.py`), what servers say of themselves (`metadata.py`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+import ssl
+import time
 from abc import ABC, abstractmethod
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from jec_assets.serving.answer import receive
-from jec_assets.serving.config import RECORD_PARAMETER
-from jec_assets.serving.tensors import JETS, LOG_FACTOR, OUTPUTS, PARTICLES
+from jec_assets.serving.answer import limit, receive
+from jec_assets.serving.metadata import ServedModel, ServerStatistics, record_in
+from jec_assets.serving.tensors import LOG_FACTOR, OUTPUTS
 from jec_assets.serving.wire import (
     JSON_LENGTH,
-    TRITON_TYPES,
+    NOT_AS_AGREED,
     InferRequest,
     MalformedAnswerError,
     infer_path,
     message,
     model_path,
     outputs_in,
+    triton_type,
 )
 
 if TYPE_CHECKING:
@@ -38,14 +40,18 @@ if TYPE_CHECKING:
 
     from jec_assets.serving.access import Access
     from jec_assets.serving.answer import Answer
+    from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
 
 Protocol = Literal["http", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc")
 TRANSIENT_STATUS = {"429", "502", "503", "504", "StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 UNKNOWN_CLIENT = {"401", "StatusCode.UNAUTHENTICATED"}
+DISTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # gRPC's only word for it
 OUT_OF_TIME = "StatusCode.DEADLINE_EXCEEDED"
 OK = 200
+ADDRESS = re.compile(r"(\[[0-9a-f:.]+\]|([\w-]{1,63}\.)*[\w-]{1,63})(:(?P<port>\d{1,5}))?", re.ASCII | re.IGNORECASE)
+HIGHEST_PORT = 65_535
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -54,6 +60,10 @@ CHANNEL = [
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+
+
+class AddressError(ValueError):
+    """What is no host:port."""
 
 
 class RequestRefusedError(RuntimeError):
@@ -66,57 +76,6 @@ class ServerUnavailableError(RuntimeError):
 
 class DeadlineError(TimeoutError):
     """The server had not answered when time was up."""
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """What a server says of a model: its versions, rising, the widths of its inputs, how many numbers it answers."""
-
-    versions: tuple[int, ...]
-    particle_features: int
-    jet_features: int
-    outputs: int
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> ServedModel:
-        """From the protocol's metadata of a model."""
-        widths = {tensor["name"]: int(tensor["shape"][-1]) for tensor in metadata["inputs"]}
-        outputs = sum(int(tensor["shape"][-1]) for tensor in metadata["outputs"])
-        return cls(tuple(sorted(map(int, metadata["versions"]))), widths[PARTICLES], widths[JETS], outputs)
-
-
-@dataclass(frozen=True)
-class ServerStatistics:
-    """What a model has done since it was loaded; times in seconds, summed over requests."""
-
-    requests: int
-    queue: float
-    compute: float
-
-    @classmethod
-    def of(cls, statistics: Mapping[str, Any]) -> ServerStatistics:
-        """From Triton's statistics of a model, all its versions together."""
-        models = [model["inference_stats"] for model in statistics["model_stats"]]
-        # JSON made from a protobuf leaves zeros out and writes large numbers as text.
-        requests = sum(int(model["success"].get("count", 0)) for model in models)
-        queue, compute = (
-            sum(int(model[kind].get("ns", 0)) for model in models) * 1e-9 for kind in ("queue", "compute_infer")
-        )
-        return cls(requests, queue, compute)
-
-    def __add__(self, other: ServerStatistics) -> ServerStatistics:
-        return ServerStatistics(self.requests + other.requests, self.queue + other.queue, self.compute + other.compute)
-
-    def __sub__(self, earlier: ServerStatistics) -> ServerStatistics:
-        return ServerStatistics(
-            self.requests - earlier.requests, self.queue - earlier.queue, self.compute - earlier.compute
-        )
-
-
-def record_in(config: Mapping[str, Any]) -> str | None:
-    """The record that a model was published with, JSON, by its configuration; None where that has none."""
-    parameters = config.get("parameters", {})
-    return str(parameters[RECORD_PARAMETER]["string_value"]) if RECORD_PARAMETER in parameters else None
 
 
 def side_by_side(answers: Mapping[str, NDArray[Any] | None], jets: int, who: str) -> NDArray[np.float32]:
@@ -140,7 +99,7 @@ def tensors_of(library: ModuleType, batch: PaddedJets) -> list[Any]:
     """A batch as tritonclient's modules take it."""
     tensors = []
     for name, array in batch.arrays.items():
-        tensor = library.InferInput(name, list(array.shape), TRITON_TYPES[array.dtype.str])
+        tensor = library.InferInput(name, list(array.shape), triton_type(name, array.dtype.str))
         tensor.set_data_from_numpy(array)
         tensors.append(tensor)
     return tensors
@@ -154,9 +113,20 @@ def grpc_arguments(access: Access | None) -> dict[str, Any]:
     return {"channel_args": CHANNEL, "ssl": True, "root_certificates": certificates}
 
 
+def checked(address: str) -> str:
+    """The address; AddressError unless it is host:port, or a host at the protocol's own port."""
+    parts = ADDRESS.fullmatch(address)
+    if parts is None or int(parts["port"] or 0) > HIGHEST_PORT:
+        raise AddressError(f"{address!r} is no address: give host:port, without a path")
+    return address
+
+
 @contextmanager
 def translated(address: str) -> Iterator[None]:
-    """Turns exceptions of connections and of tritonclient into the three of this module."""
+    """Turns exceptions of connections and of tritonclient into the three of this module.
+
+    Only a connection that can't be made, or is lost, is worth another attempt.
+    """
     from tritonclient.utils import InferenceServerException
 
     try:
@@ -165,8 +135,29 @@ def translated(address: str) -> Iterator[None]:
         raise failure(address, str(error.status()), error.message()) from error
     except TimeoutError as error:
         raise DeadlineError(f"{address}: no answer in time") from error
-    except (OSError, HTTPException, MalformedAnswerError) as error:
+    except MalformedAnswerError as error:
+        raise RequestRefusedError(f"{address} doesn't answer as Triton does: {error}") from error
+    except ssl.SSLCertVerificationError as error:
+        raise distrusted(address, str(error)) from error
+    except OSError as error:
         raise ServerUnavailableError(f"{address}: {error}") from error
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Turns what comes of reading another server's words into MalformedAnswerError."""
+    try:
+        yield
+    except (MalformedAnswerError, OSError):  # a certificate's fault is an OSError and a ValueError
+        raise
+    except NOT_AS_AGREED as error:
+        raise MalformedAnswerError(f"what it says of the model can't be read ({error!r})") from error
+
+
+def distrusted(address: str, message: str) -> RequestRefusedError:
+    """The exception for a server's certificate that nobody vouches for."""
+    remedy = "name the file of the authority that does (--certificates, or Access)"
+    return RequestRefusedError(f"{address} shows a certificate that nobody here vouches for: {remedy}: {message}")
 
 
 def failure(address: str, status: str, message: str) -> Exception:
@@ -175,6 +166,8 @@ def failure(address: str, status: str, message: str) -> Exception:
         return DeadlineError(f"{address}: no answer in time")
     if status in UNKNOWN_CLIENT:
         return RequestRefusedError(f"{address} wants a token that it knows (--token-file, or Access): {message}")
+    if DISTRUSTED in message:
+        return distrusted(address, message)
     kind = ServerUnavailableError if status in TRANSIENT_STATUS else RequestRefusedError
     return kind(f"{address}: {message}")
 
@@ -190,8 +183,11 @@ class Transport(ABC):
 
     @classmethod
     def connect(cls, address: str, protocol: Protocol, access: Access | None = None) -> Transport:
-        """A connection to host:port; access: None for a server that asks for nothing, without TLS."""
-        return {"http": HttpTransport, "grpc": GrpcTransport}[protocol](address, access)
+        """A connection to host:port; access: None for a server that asks for nothing, without TLS.
+
+        AddressError for what is no address.
+        """
+        return {"http": HttpTransport, "grpc": GrpcTransport}[protocol](checked(address), access)
 
     def infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> NDArray[np.float32]:
         """The model's outputs in the order of `tensors.OUTPUTS`, float32 (jets, numbers per jet)."""
@@ -201,17 +197,17 @@ class Transport(ABC):
 
     def model(self, family: str, seconds: float) -> ServedModel:
         """What is served under that name."""
-        with translated(self.address):
+        with translated(self.address), understood():
             return ServedModel.of(self._metadata(family, seconds))
 
-    def record(self, family: str, seconds: float) -> str | None:
-        """The record that the model was published with, JSON; None where its configuration has none."""
-        with translated(self.address):
+    def record(self, family: str, seconds: float) -> PublishedModel | None:
+        """The record that the model was published with; None where its configuration has none."""
+        with translated(self.address), understood():
             return record_in(self._config(family, seconds))
 
     def statistics(self, family: str, seconds: float) -> ServerStatistics:
         """Statistics of a model, all its versions together."""
-        with translated(self.address):
+        with translated(self.address), understood():
             return ServerStatistics.of(self._statistics(family, seconds))
 
     @abstractmethod
@@ -262,17 +258,22 @@ class HttpTransport(Transport):
         return told
 
     def _ask(self, method: str, path: str, seconds: float, request: InferRequest | None = None) -> Answer:
-        connection = self._connection
-        connection.timeout = seconds
+        connection, end = self._connection, time.monotonic() + seconds
+        connection.timeout, is_new = seconds, connection.sock is None
         if connection.sock is not None and connection.sock.gettimeout() != seconds:
             connection.sock.settimeout(seconds)
         body, headers = (request.body, request.headers) if request else ((), {})
         with ExitStack() as undo:
             undo.callback(connection.close)  # what comes over it later belongs to this request; the next connects again
             # HTTPConnection.request would send the head by itself, a tenth of a single jet's time.
-            for part in message(method, path, {**self._headers, **headers}, body):
+            first, *others = message(method, path, {**self._headers, **headers}, body)
+            connection.send(first)
+            for part in others:
+                limit(connection.sock, end)
                 connection.send(part)
-            answer = receive(connection.sock)
+            if is_new or others:
+                limit(connection.sock, end)
+            answer = receive(connection.sock, end)
             if answer.stays:
                 undo.pop_all()
         if answer.status != OK:

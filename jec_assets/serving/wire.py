@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from jec_assets.serving.tensors import OUTPUTS
+from jec_assets.serving.tensors import OUTPUTS, BatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 JSON_LENGTH = "Inference-Header-Content-Length"
 TRITON_TYPES = {"<f4": "FP32", "<i8": "INT64"}  # by NumPy's name, with the order of bytes
 LITTLE_ENDIAN = {"FP32": np.dtype("<f4")}  # what networks answer
+# What comes of reading JSON that isn't what it should be.
+NOT_AS_AGREED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 SMALL = 1 << 16  # bytes: less than this is copied sooner than sent in parts
 
 
@@ -83,6 +85,13 @@ def message(
     return (b"".join((first, *body[:1])), *body[1:])
 
 
+def triton_type(name: str, kind: str) -> str:
+    """What Triton calls a tensor's type that NumPy calls so; BatchError, naming the tensor, for one that none has."""
+    if kind not in TRITON_TYPES:
+        raise BatchError(name, f"must be one of {', '.join(TRITON_TYPES)}, not {kind}")
+    return TRITON_TYPES[kind]
+
+
 def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.float32]]:
     """An answer's tensors by name; json_length: its header of that name. MalformedAnswerError if it is none."""
     try:
@@ -94,7 +103,7 @@ def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.flo
             values = np.frombuffer(body[start : start + size], dtype=LITTLE_ENDIAN[output["datatype"]])
             found[str(output["name"])] = values.reshape(output["shape"])
             start += size
-    except (KeyError, TypeError, ValueError) as error:
+    except NOT_AS_AGREED as error:
         raise MalformedAnswerError(f"no answer of the KServe protocol: {body[:200]!r}") from error
     return {name: found[name] for name in OUTPUTS if name in found}
 
@@ -106,7 +115,7 @@ def _described(tensors: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
         {
             "name": name,
             "shape": shape,
-            "datatype": TRITON_TYPES[kind],
+            "datatype": triton_type(name, kind),
             "parameters": {"binary_data_size": np.dtype(kind).itemsize * prod(shape)},
         }
         for name, kind, shape in tensors

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from itertools import pairwise
 
 import pytest
@@ -64,4 +65,48 @@ def test_a_connection_that_ends_before_the_answer_does_is_an_error() -> None:
         server.sendall(PLAIN[:-1])
         server.close()
         with pytest.raises(ConnectionResetError, match="before it had answered"):
-            receive(client)
+            receive(client, time.monotonic() + 60)
+
+
+@pytest.mark.parametrize("body", [b"", b"no"])
+def test_an_answer_of_no_length_ends_with_its_connection(body: bytes) -> None:
+    server, client = socket.socketpair()
+    with server, client:
+        server.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\n\r\n" + body)
+        server.close()
+        answer = receive(client, time.monotonic() + 60)
+    assert answer == Answer(401, {"content-type": "text/plain"}, body, stays=False)
+
+
+@pytest.mark.parametrize("cut", [CHUNKED[:-2], b"HTTP/1.1 200 OK\r\nContent-Ty", b"HTTP/1.1 100 Continue\r\n\r\n", b""])
+def test_other_answers_do_not_end_with_their_connection(cut: bytes) -> None:
+    reader = AnswerReader()
+    assert reader.feed(cut) is None
+    assert reader.end() is None
+
+
+def test_an_answer_that_comes_in_parts_must_come_until_its_end() -> None:
+    server, client = socket.socketpair()
+    with server, client:
+        server.sendall(PLAIN[:-1])
+        with pytest.raises(TimeoutError):
+            receive(client, time.monotonic())
+        server.sendall(PLAIN[-1:] + PLAIN)
+        client.recv(1)
+        assert receive(client, time.monotonic()) == read(PLAIN)  # the usual one, which comes at once, asks no clock
+        server.sendall(PLAIN[:-1])
+        with pytest.raises(TimeoutError):
+            receive(client, time.monotonic() + 0.05)
+
+
+@pytest.mark.parametrize("head", ["", "Connection: upgrade\r\nUpgrade: h2c\r\n"])
+def test_another_protocol_is_no_answer(head: str) -> None:
+    with pytest.raises(MalformedAnswerError):
+        AnswerReader().feed(f"HTTP/1.1 101 Switching Protocols\r\n{head}\r\n".encode())
+
+
+@pytest.mark.parametrize("first", [PLAIN, CHUNKED])
+@pytest.mark.parametrize("more", [PLAIN, PLAIN[:20], b"H", b"more"])
+def test_more_than_an_answer_is_none(first: bytes, more: bytes) -> None:
+    with pytest.raises(MalformedAnswerError, match="more bytes than the answer has"):
+        AnswerReader().feed(first + more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from socket import create_server
@@ -16,7 +17,7 @@ from jec_assets.processes import free_ports
 from jec_assets.serving import tensors
 from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.async_transport import AsyncTransport
-from jec_assets.serving.client import JetClient
+from jec_assets.serving.client import JetClient, NoQuantilesError
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.sendable import WrongFeaturesError
 from jec_assets.serving.transport import (
@@ -93,6 +94,21 @@ def test_what_cannot_be_answered_is_refused(served: Served, protocol: Protocol, 
         asked(address, protocol, lambda client: client.outputs("pfn", other))
     with pytest.raises(RequestRefusedError, match="absent"):
         asked(address, protocol, lambda client: client.outputs("absent", jets))
+
+
+def test_it_tells_what_the_other_client_tells(served: Served, protocol: Protocol, jets: PackedJets) -> None:
+    address = address_of(served, protocol)
+    assert asked(address, protocol, lambda client: client.published("pfn")) == served.model
+    with pytest.raises(NoQuantilesError, match="pfn predicts no quantiles"):
+        asked(address, protocol, lambda client: client.quantiles("pfn", jets))
+
+
+def test_a_call_whose_time_is_over_asks_nothing(served: Served, protocol: Protocol, jets: PackedJets) -> None:
+    """Neither the server nor, which would be a warning, for an answer that nobody awaits."""
+    address = address_of(served, protocol)
+    with pytest.raises(DeadlineError, match="not answered within 0 s"):
+        asked(address, protocol, lambda client: client.outputs("pfn", jets), patience=Patience(call=0))
+    gc.collect()
 
 
 def test_lost_connections_are_made_again(served: Served, protocol: Protocol, jets: PackedJets) -> None:

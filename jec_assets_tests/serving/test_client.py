@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import socketserver
@@ -19,16 +20,32 @@ import pytest
 from jec_assets.jets.features import EXTENDED
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import free_ports
+from jec_assets.serving import tensors
+from jec_assets.serving.async_client import AsyncJetClient
+from jec_assets.serving.async_transport import AsyncTransport
 from jec_assets.serving.client import JetClient, NoQuantilesError
-from jec_assets.serving.endpoint import ready
+from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.endpoint import load, ready
+from jec_assets.serving.export import export_onnx
+from jec_assets.serving.patience import Patience
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import JetSession, inference_session
 from jec_assets.serving.sendable import WrongFeaturesError
 from jec_assets.serving.tensors import BatchError, PaddedJets
-from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
+from jec_assets.serving.transport import (
+    PROTOCOLS,
+    Protocol,
+    RequestRefusedError,
+    ServerUnavailableError,
+    Transport,
+)
+from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.units import UnitsError
-from jec_assets_tests.serving.conftest import Served
+from jec_assets_tests.serving.conftest import Served, card_of, small_network
 
 pytestmark = pytest.mark.needs("triton")
+
+SETTINGS = InstanceSettings()
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +197,60 @@ def test_a_server_that_is_not_there_is_said_to_be_unavailable(protocol: Protocol
     (port,) = free_ports(1)
     with JetClient(f"127.0.0.1:{port}", protocol) as client, pytest.raises(ServerUnavailableError, match=str(port)):
         client.answer("pfn", PaddedJets.of(jets.slice(0, 3)))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_all_batches_of_a_call_are_answered_by_the_version_that_was_the_highest_when_it_began(
+    own_triton: LocalTriton,
+    repository: ModelRepository,
+    jets: PackedJets,
+    protocol: Protocol,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    versions = [export_onnx(small_network("pfn", seed)) for seed in (1, 2, 3)]
+    expected = [inference_session(onnx, threads=1).predict(jets) for onnx in versions]
+    coming = iter(versions)
+
+    def publish() -> None:
+        onnx = next(coming)
+        model = repository.publish(card_of("pfn", onnx), onnx, SETTINGS)
+        load(own_triton.start_or_reuse(repository.uri), [model])
+
+    publish()
+    endpoint = own_triton.start_or_reuse(repository.uri)
+    monkeypatch.setattr(tensors.batches_by_length, "__defaults__", (100, tensors.MAX_SLOTS))
+    infer, async_infer = Transport.infer, AsyncTransport.infer
+
+    def publishing(transport: Transport, *arguments: Any) -> Any:
+        monkeypatch.setattr(Transport, "infer", infer)
+        answers = infer(transport, *arguments)
+        publish()
+        return answers
+
+    async def async_publishing(transport: AsyncTransport, *arguments: Any) -> Any:
+        monkeypatch.setattr(AsyncTransport, "infer", async_infer)
+        answers = await async_infer(transport, *arguments)
+        publish()
+        return answers
+
+    with JetClient.of(endpoint, protocol) as client:
+        monkeypatch.setattr(Transport, "infer", publishing)
+        np.testing.assert_allclose(client.log_factors("pfn", jets), expected[0], atol=1e-6)
+        np.testing.assert_allclose(client.log_factors("pfn", jets), expected[1], atol=1e-6)
+
+    async def asked() -> None:
+        async with AsyncJetClient(
+            {"http": endpoint.http, "grpc": endpoint.grpc}[protocol], protocol, at_once=1
+        ) as client:
+            monkeypatch.setattr(AsyncTransport, "infer", async_publishing)
+            np.testing.assert_allclose(await client.log_factors("pfn", jets), expected[1], atol=1e-6)
+            np.testing.assert_allclose(await client.log_factors("pfn", jets), expected[2], atol=1e-6)
+
+    asyncio.run(asked())
+    with JetClient.of(endpoint, protocol, Patience(attempts=1)) as client:
+        # Two versions are served; Triton takes one that is gone for one that may come again.
+        with pytest.raises(ServerUnavailableError, match="'pfn' version 1 is not at ready state"):
+            client.log_factors("pfn", jets, version="1")
 
 
 def post_json(served: Served, arrays: dict[str, np.ndarray]) -> tuple[int, dict[str, Any]]:
