@@ -29,7 +29,7 @@ from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.predictors import ServedPredictor
-from jec_assets.serving.tensors import PaddedJets
+from jec_assets.serving.tensors import MAX_JETS, MAX_SLOTS, PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedError, ServerUnavailableError
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import Served
@@ -169,13 +169,30 @@ def test_our_clients_tell_why_they_do_not_get_through(proxy: Proxy, jets: Packed
             pytest.raises(RequestRefusedError, match=address),
         ):
             client.log_factors("pfn", jets)
-    distrusting, plain = Access(TOKEN), None  # nobody vouches for the certificate; no TLS
-    for access in (distrusting, plain):
-        with (
-            JetClient(address, protocol, once, access) as client,
-            pytest.raises((ServerUnavailableError, RequestRefusedError), match=address),
-        ):
-            client.log_factors("pfn", jets)
+    with (
+        JetClient(address, protocol, once) as client,  # no TLS
+        pytest.raises((ServerUnavailableError, RequestRefusedError), match=address),
+    ):
+        client.log_factors("pfn", jets)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_certificate_that_nobody_vouches_for_is_refused_with_the_remedy(
+    proxy: Proxy, jets: PackedJets, protocol: Protocol
+) -> None:
+    address, distrusting = f"localhost:{proxy.port}", Access(TOKEN)
+
+    async def asked() -> None:
+        async with AsyncJetClient(address, protocol, access=distrusting) as client:
+            await client.log_factors("pfn", jets)
+
+    with (
+        JetClient(address, protocol, access=distrusting) as client,
+        pytest.raises(RequestRefusedError, match=r"nobody here vouches for: .*--certificates"),
+    ):
+        client.log_factors("pfn", jets)
+    with pytest.raises(RequestRefusedError, match=r"nobody here vouches for: .*--certificates"):
+        asyncio.run(asked())
 
 
 def test_strangers_are_refused(proxy: Proxy, batch: PaddedJets) -> None:
@@ -220,6 +237,25 @@ def test_bodies_beyond_the_limits_are_refused(proxy: Proxy) -> None:
     # Refused by its announced length: nothing of it need be sent.
     assert proxy.ask("POST", INFER, b"", proxy.known(**length, Content_Length=str(65 << 20)))[0] == 413
     assert proxy.ask("POST", INFER, b"x", proxy.known(Content_Encoding="gzip"))[0] == 415
+
+
+@pytest.mark.parametrize("length", [str(3 << 20), "1000000", "0000002", "-1", "2 ", "2x", "x", "", "2, 2"])
+def test_json_beyond_its_limit_is_refused_whatever_length_it_claims(proxy: Proxy, length: str) -> None:
+    claimed = {**proxy.known(), "Inference-Header-Content-Length": length}
+    # nginx itself takes spaces around a header's value away.
+    expected = 500 if length.strip() == "2" else 413
+    assert proxy.ask("POST", INFER, b"{}" + b" " * (3 << 20), claimed)[0] == expected
+    assert proxy.ask("GET", "/v2/health/ready") == (200, b"")
+
+
+def test_the_largest_request_of_our_client_is_below_the_limits(proxy: Proxy, served: Served) -> None:
+    batch = PaddedJets(
+        np.zeros((MAX_JETS, MAX_SLOTS // MAX_JETS, 14), np.float32),
+        np.ones((MAX_JETS, 1), np.int64),
+        np.zeros((MAX_JETS, 9), np.float32),
+    )
+    with JetClient(f"localhost:{proxy.port}", access=Access(TOKEN, proxy.certificate)) as client:
+        assert client.answer("pfn", batch).shape == (MAX_JETS, 1)
 
 
 def grpc_status(proxy: Proxy, call: str, metadata: tuple[tuple[str, str], ...]) -> str:
