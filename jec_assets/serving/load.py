@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PERCENTILES = (50, 95, 99)
 MANY = 100  # clients, and connections of an open loop
 GRACE = 0.25  # seconds after the last request of an open loop: what is not answered then was waiting for longer
+SILENCE = 30.0  # seconds after the end of a closed loop: what is not answered then won't be
 SCHEMA = {
     "family": pl.String,
     "loop": pl.String,
@@ -164,7 +165,10 @@ class Loads:
         self._requests = requests
 
     def closed(self, clients: int, seconds: float) -> LoadPoint:
-        """So many clients for so many seconds; what they have asked for by then is waited for."""
+        """So many clients for so many seconds; what they have asked for by then is waited for.
+
+        An error for each client that is not answered SILENCE after the seconds are over.
+        """
         return asyncio.run(self._closed(clients, seconds))
 
     def open(self, rate: float, seconds: float, seed: int, connections: int = MANY) -> LoadPoint:
@@ -181,9 +185,14 @@ class Loads:
             end = tally.began + seconds
 
             async def client(connection: LoadConnection) -> None:
-                while (came := time.perf_counter()) < end:
-                    tally.count(came, await connection.ask(next(requests)))
-                    await asyncio.sleep(0)  # a lost connection answers at once: others must have their turn
+                came = tally.began
+                try:
+                    async with asyncio.timeout(seconds + SILENCE):  # once: for each request it would cost the load
+                        while (came := time.perf_counter()) < end:
+                            tally.count(came, await connection.ask(next(requests)))
+                            await asyncio.sleep(0)  # a lost connection answers at once: others must have their turn
+                except TimeoutError:
+                    tally.count(came, False)
 
             await asyncio.gather(*map(client, connections))
         return tally.point(clients, None, 0)

@@ -1,7 +1,8 @@
 """Connections that cost the machine little, for whoever keeps a hundred of them busy.
 
 Belongs here: one prepared request after the other over HTTP, and whether the answer is right. Does not belong here: how
-many come when (`load.py`), and clients for people (`client.py`): nothing is repeated here, and no time ends.
+many come when and how long they are waited for (`load.py`), and clients for people (`client.py`): nothing is repeated
+here.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from socket import create_server
 
 import polars as pl
 import pytest
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import free_ports
+from jec_assets.serving import load
 from jec_assets.serving.load import SCHEMA, Knee, LoadPlan, LoadPoint, Loads, measure_load
 from jec_assets.serving.load_connection import LoadConnection, LoadRequest, single_jets
 from jec_assets.serving.runtime import JetSession, inference_session
@@ -65,6 +67,15 @@ def test_every_load_has_a_row(served: Served, session: JetSession, jets: PackedJ
     assert table["knee"].sum() <= 1
     assert len(lines) == 4
     assert "pfn closed loop: " in lines[0]
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(
+    requests: list[LoadRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "SILENCE", 0.2)
+    with create_server(("127.0.0.1", 0)) as silent:
+        point = Loads(f"127.0.0.1:{silent.getsockname()[1]}", requests).closed(clients=3, seconds=0.1)
+    assert (point.answered, point.errors) == (0, 3)
 
 
 def test_requests_have_few_shapes(requests: list[LoadRequest], jets: PackedJets) -> None:
