@@ -165,6 +165,12 @@ class Settings(BaseSettings):
     served_numbers: dict[str, Literal["float32", "float16", "int8"]] = Field(
         {}, description="numbers that a family is served in, if they hold loss and response; else float32"
     )
+    kept_versions: int = Field(
+        5, ge=1, description="newest versions of a family; older ones that are served, tried or tagged are kept too"
+    )
+    served_versions: int = Field(
+        2, ge=1, description="of a family at a time, to clients that name one; each takes memory of the server"
+    )
     rollout_max_change: float = Field(
         0.02, gt=0, description="of the log factors, half of which may change by so much, else a version isn't promoted"
     )

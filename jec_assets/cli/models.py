@@ -38,9 +38,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def _repository() -> ModelRepository:
-    from jec_assets.serving.repository import ModelRepository
+    from jec_assets.serving.setup import repository_of
 
-    return ModelRepository(storage_of(settings_now()))
+    settings = settings_now()
+    return repository_of(settings, storage_of(settings))
 
 
 @contextmanager

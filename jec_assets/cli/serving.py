@@ -21,13 +21,13 @@ def serve() -> None:
     from jec_assets.serving.endpoint import EndpointError
     from jec_assets.serving.installation import TritonMissingError
     from jec_assets.serving.reachable import UnreachableRepositoryError
-    from jec_assets.serving.repository import ModelRepository
     from jec_assets.serving.served import publish_endpoint
+    from jec_assets.serving.setup import repository_of
     from jec_assets.serving.triton import LocalTriton, TritonStartError
     from jec_assets.serving.watch import serve_watched
 
     settings = settings_now()
-    repository = ModelRepository(storage_of(settings))
+    repository = repository_of(settings, storage_of(settings))
     families = [family for family in repository.families() if repository.configuration(family) is not None]
     if not families:
         fail("no model is published yet: run `make demo` or materialize onnx_repository")

@@ -13,9 +13,9 @@ from jec_assets.defs.resources import SettingsParam, StorageParam
 from jec_assets.defs.serving import SELF_TEST_JETS, served_endpoint
 from jec_assets.jets.dataset import load_split
 from jec_assets.serving.endpoint import EndpointError
-from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint
+from jec_assets.serving.setup import repository_of
 from jec_assets.serving.transport import DeadlineError, RequestRefusedError, ServerUnavailableError
 
 COLUMNS = ["model", "version", "largest |served - computed here|"]
@@ -25,7 +25,7 @@ COLUMNS = ["model", "version", "largest |served - computed here|"]
 @dg.asset_check(asset=served_endpoint, blocking=True, op_tags=EVALUATION)
 def answers_as_published(settings: SettingsParam, storage: StorageParam) -> dg.AssetCheckResult:
     """Over HTTP and gRPC, the endpoint answers real jets with what ONNX Runtime computes of the published models."""
-    repository, endpoint = ModelRepository(storage), load_endpoint(storage)
+    repository, endpoint = repository_of(settings, storage), load_endpoint(storage)
     jets = load_split(storage, "validation").packed.slice(0, SELF_TEST_JETS)
     rows: list[tuple[str, int, str]] = []
     try:

@@ -21,6 +21,7 @@ from jec_assets.serving.graph_levels import DEFAULT_LEVEL
 from jec_assets.serving.release import Candidate, Release, ReleasePolicy, release
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.served import publish_release
+from jec_assets.serving.setup import repository_of
 from jec_assets.serving.variants import SINGLE
 from jec_assets.settings import Settings
 from jec_assets.storage import code_digest, digest_of
@@ -61,7 +62,7 @@ def onnx_assets(settings: Settings) -> list[dg.AssetsDefinition]:
 
         A family's first is served at once, later ones wait for their roll-out by `served_endpoint`.
         """
-        repository = ModelRepository(storage)
+        repository = repository_of(settings, storage)
         validation = load_split(storage, "validation")
         resampling = Resampling(settings.bootstrap_resamples, settings.seed)
         training_range = TrainingRange.of(load_table(storage, "train"))

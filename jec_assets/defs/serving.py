@@ -38,6 +38,7 @@ from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.selftest import self_test
 from jec_assets.serving.served import load_endpoint, publish_endpoint
 from jec_assets.serving.served_levels import measure_served_levels
+from jec_assets.serving.setup import repository_of
 from jec_assets.serving.staged import roll_out_staged
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.serving.watch import serve_watched
@@ -78,7 +79,7 @@ def served_endpoint(
     What is staged is served beside what was there before, and in its place if the checks hold. It stays up after the
     run: on this machine until `make stop`, on a cluster until somebody deletes it.
     """
-    repository, families = ModelRepository(storage), families_at_hand(settings, storage)
+    repository, families = repository_of(settings, storage), families_at_hand(settings, storage)
     endpoint, jets = _endpoint(settings, repository, context.log.info), load_split(storage, "validation")
     tested = jets.packed.slice(0, SELF_TEST_JETS)
     for model in load_served(endpoint, repository, families):
@@ -118,7 +119,7 @@ def latency_benchmark(
     present = present_of(settings, storage)
     endpoint, provenance = load_endpoint(storage), sources("latency", present)
     # What is timed is what is published, even if a newer version was published since the endpoint was materialized.
-    repository = ModelRepository(storage)
+    repository = repository_of(settings, storage)
     models = load_served(endpoint, repository, present.families)
     graphs, jets = {model.family: repository.onnx(model) for model in models}, load_split(storage, "test").packed
     sessions = {family: inference_session(graph, SERVED_THREADS) for family, graph in graphs.items()}

@@ -74,6 +74,18 @@ def test_what_is_served_changes_without_a_server_too(filled: ModelRepository) ->
     assert "no version 2 of pfn: there are 1" in jec(filled, "promote", "pfn", "2", status=1)
 
 
+def test_how_many_versions_are_kept_and_served_is_set(filled: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEC_KEPT_VERSIONS", "1")
+    monkeypatch.setenv("JEC_SERVED_VERSIONS", "1")
+    for onnx in (b"three", b"four"):
+        filled.store(card_of("pfn", onnx), onnx)
+    jec(filled, "promote", "pfn", "4")
+    pointer = filled.pointer("pfn")
+    assert pointer is not None
+    assert pointer.versions == (4,)
+    assert filled.versions("pfn") == (2, 4)  # the one to go back to
+
+
 @pytest.mark.parametrize("words", [("try", "pfn", "1"), ("rollout", "pfn", "1")])
 def test_trying_needs_a_server(filled: ModelRepository, words: tuple[str, ...]) -> None:
     assert "no endpoint runs: start it with `jec serve`" in jec(filled, *words, status=1)
