@@ -28,7 +28,8 @@ from jec_assets.serving.calibrator import ChangedFeaturesError
 from jec_assets.serving.guard import OnnxRuntimeInstallationError
 from jec_assets.serving.repository import UnpublishedModelError
 from jec_assets.serving.runtime import UnusableModelError
-from jec_assets.serving.transport import RequestRefusedError, ServerUnavailableError
+from jec_assets.serving.tensors import BatchError
+from jec_assets.serving.transport import AddressError, RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.units import UnitsError
 from jec_assets.serving.version_store import BrokenRepositoryError
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 FAULTS = (
     *(OSError, JetFileError, RecordError, UnitsError),
     *(RequestRefusedError, ServerUnavailableError, UnpublishedModelError, BrokenRepositoryError, UnusableModelError),
-    *(OnnxRuntimeInstallationError, UnknownFeatureSetError, ChangedFeaturesError),
+    *(OnnxRuntimeInstallationError, UnknownFeatureSetError, ChangedFeaturesError, BatchError, AddressError),
 )
 UNCORRECTED = "its jets come without a standard correction (jetPt is jetRawPt), and networks want one"
 RESIDUAL = "derived from simulation: data, as opposed to simulation, still need the residual correction"
