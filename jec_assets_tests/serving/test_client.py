@@ -247,10 +247,12 @@ def test_all_batches_of_a_call_are_answered_by_the_version_that_was_the_highest_
             np.testing.assert_allclose(await client.log_factors("pfn", jets), expected[2], atol=1e-6)
 
     asyncio.run(asked())
-    with JetClient.of(endpoint, protocol, Patience(attempts=1)) as client:
-        # Two versions are served; Triton takes one that is gone for one that may come again.
-        with pytest.raises(ServerUnavailableError, match="'pfn' version 1 is not at ready state"):
-            client.log_factors("pfn", jets, version="1")
+    # Two versions are served; Triton takes one that is gone for one that may come again.
+    with (
+        JetClient.of(endpoint, protocol, Patience(attempts=1)) as client,
+        pytest.raises(ServerUnavailableError, match="'pfn' version 1 is not at ready state"),
+    ):
+        client.log_factors("pfn", jets, version="1")
 
 
 def post_json(served: Served, arrays: dict[str, np.ndarray]) -> tuple[int, dict[str, Any]]:

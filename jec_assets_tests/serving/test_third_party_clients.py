@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -14,14 +17,20 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.utils
+from onnx import TensorProto, helper
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.tensors import PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol
+from jec_assets.storage import Storage
+from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import Served
 
 pytestmark = pytest.mark.needs("triton")
+
+SERVING = Path(__file__).parents[2] / "docs/serving.md"
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +100,42 @@ def test_curl(served: Served, batch: PaddedJets, expected: np.ndarray, tmp_path:
     (output,) = json.loads(subprocess.run(curl, capture_output=True, check=True, timeout=60).stdout)["outputs"]
     assert (output["name"], output["shape"]) == ("log_factor", [30, 1])
     np.testing.assert_allclose(np.reshape(output["data"], (30, 1)), expected, atol=1e-6)
+
+
+@pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
+def test_the_upload_that_is_documented(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="pip install -e '.[repository]'")
+    written = SERVING.read_text()
+    (card,) = re.findall(r"```json\n(.*?)```", written, re.DOTALL)
+    (serve,) = re.findall(r"^(openssl .* models serve .*?)(?: +#.*)?$", written, re.MULTILINE)
+    (upload,) = re.findall(r"^(curl .*/versions)$", written, re.MULTILINE)
+    (tmp_path / "card.json").write_text(card)
+    (tmp_path / "model.onnx").write_bytes(tiny_model(**json.loads(card)))
+    port = free_port()
+    serve = serve.replace(".venv/bin/jec", f"{sys.executable} -m jec_assets.cli") + f" --port {port}"
+    environment = {**os.environ, "JEC_STORAGE_ROOT": str(tmp_path / "root")}
+    with ended(subprocess.Popen(["bash", "-c", serve], env=environment, cwd=tmp_path)):
+        wait_for_port(port, 120)
+        words = ["bash", "-c", upload.replace("8090", str(port)).replace("curl", "curl --silent --fail-with-body", 1)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = ModelRepository(Storage(str(tmp_path / "root"))).stored("mine", 1).card
+    assert list(stored.particle_features) == json.loads(card)["particle_features"]
+
+
+def tiny_model(particle_features: list[str], jet_features: list[str], **_: object) -> bytes:
+    """A model of so many features that answers the sum of a jet's."""
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [len(jet_features), 1], [1.0] * len(jet_features))
+    inputs = [
+        helper.make_tensor_value_info("particles", TensorProto.FLOAT, ["b", "n", len(particle_features)]),
+        helper.make_tensor_value_info("particle_count", TensorProto.INT64, ["b", 1]),
+        helper.make_tensor_value_info("jets", TensorProto.FLOAT, ["b", len(jet_features)]),
+    ]
+    outputs = [helper.make_tensor_value_info("log_factor", TensorProto.FLOAT, ["b", 1])]
+    node = helper.make_node("MatMul", ["jets", "weights"], ["log_factor"])
+    graph = helper.make_graph([node], "sum", inputs, outputs, [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(model.SerializeToString())
 
 
 @pytest.mark.needs("perf_analyzer")
