@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ ENDPOINT_TOKEN = "who may load models"  # noqa: S105 - of a test
 EXEC_API = "client.authentication.k8s.io/v1"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 PATIENCE = 240  # seconds that a busy machine may take to start or end something
+RUN_SECONDS = 600  # that it may take for a run
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,22 @@ class Installation:
         run = self.instance.get_run_by_id(run_id)
         return run.status.value if run else "not there"
 
-    def end_of(self, run_id: str, seconds: float = 600) -> str:
+    def end_of(self, run_id: str, seconds: float = RUN_SECONDS) -> str:
         """The status that a run ends with, as soon as it has."""
-        wait_until(lambda: self.status(run_id) in ENDED, seconds, f"run {run_id} doesn't end:\n{self.log(run_id)}")
-        return self.status(run_id)
+        return self.ends_of([run_id], seconds)[0]
+
+    def ends_of(self, run_ids: Sequence[str], seconds: float = RUN_SECONDS) -> list[str]:
+        """The statuses that runs end with, as soon as all have."""
+
+        def running() -> list[str]:
+            return [run_id for run_id in run_ids if self.status(run_id) not in ENDED]
+
+        try:
+            wait_until(lambda: not running(), seconds, "runs don't end")
+        except TimeoutError as error:
+            error.add_note("\n".join(map(self.log, running())))
+            raise
+        return [self.status(run_id) for run_id in run_ids]
 
     def log(self, run_id: str) -> str:
         """What the event log says of a run: a line an event, with its type, its step and what was the matter."""

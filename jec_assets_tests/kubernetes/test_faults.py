@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.needs("s3"),
     pytest.mark.needs("postgres"),
     pytest.mark.skipif("JEC_TEST_CLUSTER" not in os.environ, reason="it breaks the cluster: only one of its own"),
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(2400),  # more than any test and its fixtures may wait, which say what for
 ]
 
 # A trial of the committee trains three epochs for each one of the settings, and its checkpoints are small.
@@ -87,7 +87,7 @@ def _trial(installation: Installation, partition: str) -> str:
 def _under_way(installation: Installation, run_id: str) -> bool:
     """Whether a run's trial has been trained for an epoch, which ends with a checkpoint."""
     assert installation.status(run_id) not in ENDED, installation.log(run_id)
-    return any(int(epoch) > 2 for epoch in re.findall(EPOCH, installation.said(run_id)))
+    return any(int(epoch) > 1 for epoch in re.findall(EPOCH, installation.said(run_id)))
 
 
 def _wait_for_training(installation: Installation, run_id: str) -> None:
@@ -145,8 +145,7 @@ def struck(installation: Installation) -> dict[str, str]:
         return not standing
 
     wait_until(all_struck, 600, "trials aren't trained")
-    for run_id in runs.values():
-        installation.end_of(run_id)
+    installation.ends_of([*runs.values()])
     return runs
 
 
@@ -155,7 +154,8 @@ def _assert_resumed(installation: Installation, *runs: str) -> None:
     said = "\n".join(map(installation.said, runs))
     epochs = [int(epoch) for epoch in re.findall(EPOCH, said)]
     assert epochs == sorted(epochs)
-    assert len(re.findall(rf"epoch 1/{EPOCHS}, step 1/", said)) == 1, "it began twice"
+    # At most: what is reported is told every few seconds, and a busy machine may be past the first step by then.
+    assert len(re.findall(rf"epoch 1/{EPOCHS}, step 1/", said)) <= 1, "it began twice"
 
 
 def _assert_finished(partition: str) -> None:

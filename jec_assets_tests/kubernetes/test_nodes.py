@@ -46,7 +46,8 @@ from jec_assets_tests.training.nodes.samples import CONFIG, TWO, a_job, publish_
 
 Manifest = dict[str, Any]
 
-pytestmark = pytest.mark.needs("cluster")
+# Three trainings and the wait for a checkpoint between them, at the most.
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(1500)]
 
 STEP = "step"
 PATIENCE = 400.0  # s
