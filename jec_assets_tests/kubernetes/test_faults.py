@@ -145,7 +145,7 @@ def struck(installation: Installation) -> dict[str, str]:
         return not standing
 
     wait_until(all_struck, 600, "trials aren't trained")
-    installation.ends_of([*runs.values()])
+    installation.ends_of([*runs.values()], 900)
     return runs
 
 
