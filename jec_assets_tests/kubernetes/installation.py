@@ -25,10 +25,10 @@ from kubernetes import client
 from kubernetes.utils import create_from_dict
 
 from jec_assets_tests.deployments.rendered import BASE, Manifest, accounts_and_rights, of_kind, rendered
+from jec_assets_tests.kubernetes.access import S3_KEYS
 from jec_assets_tests.kubernetes.conftest import Cluster
 from jec_assets_tests.postgres import DATABASE, PASSWORD, USER
 from jec_assets_tests.processes import free_port, wait_for_port
-from jec_assets_tests.s3 import KEY, SECRET
 
 BUCKET = "jec"
 ENDPOINT_TOKEN = "who may load models"  # noqa: S105 - of a test
@@ -154,7 +154,7 @@ def installed(
     (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
     config_map = _config_map(namespace, folder, services) | settings
     _apply_environment(cluster, namespace, config_map)
-    secrets = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "DAGSTER_PG_PASSWORD": PASSWORD}
+    secrets = S3_KEYS | {"DAGSTER_PG_PASSWORD": PASSWORD}
     environment = os.environ | config_map | secrets | {"DAGSTER_HOME": str(folder), "TEST_ACCOUNT": "jec-dagster"}
     apps = client.AppsV1Api(cluster.api)
     with _ended_at_last(cluster, namespace), _event_log(folder, services) as instance:
@@ -246,7 +246,7 @@ def _apply_environment(cluster: Cluster, namespace: str, config_map: dict[str, s
     settings = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="jec-settings"), data=config_map)
     core.create_namespaced_config_map(namespace, settings)
     secrets = {
-        "jec-s3": {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
+        "jec-s3": S3_KEYS,
         "jec-postgres": {"postgresql-password": PASSWORD},
         "jec-endpoint": {"token": ENDPOINT_TOKEN},
     }

@@ -30,11 +30,11 @@ from jec_assets.serving.record import PublishedModel
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.selftest import self_test
 from jec_assets.storage import Storage
-from jec_assets_tests.kubernetes.access import act_as, make_accounts
+from jec_assets_tests.kubernetes.access import S3_KEYS, act_as, make_accounts
 from jec_assets_tests.kubernetes.conftest import Cluster
 from jec_assets_tests.kubernetes.installation import wait_until
 from jec_assets_tests.processes import free_port_block
-from jec_assets_tests.s3 import KEY, SECRET, make_bucket, s3_server
+from jec_assets_tests.s3 import make_bucket, s3_server
 from jec_assets_tests.serving.conftest import card_of, make_jets, small_network
 
 pytestmark = pytest.mark.needs("cluster")
@@ -106,8 +106,7 @@ def repository(
     """A repository on S3 with a network that nobody trained, for whom the cluster has the keys."""
     with s3_server(tmp_path_factory.mktemp("s3")) as url:
         make_bucket(url, "models", monkeypatch)
-        keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
-        make_secret(place.cluster, place.namespace, "jec-s3", keys)
+        make_secret(place.cluster, place.namespace, "jec-s3", S3_KEYS)
         settings = client.V1ConfigMap(
             metadata=client.V1ObjectMeta(name="jec-settings"), data={"AWS_DEFAULT_REGION": "us-east-1"}
         )
