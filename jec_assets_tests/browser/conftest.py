@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 WIDTHS = {"phone": 360, "desktop": 1280}
+SECONDS = 240.0  # for whatever is waited for, on a busy machine
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @dataclass
@@ -38,6 +40,7 @@ def view(chromium: Browser) -> Iterator[Callable[..., View]]:
 
     def open_window(width: int = WIDTHS["desktop"], **options: object) -> View:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(SECONDS * 1000)
         contexts.append(context)
         opened = View(context.new_page())
         opened.page.on("request", lambda request: opened.requests.append(request.url))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from jec_assets_tests.browser.conftest import View
+from jec_assets_tests.browser.conftest import SECONDS, View
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = {"JEC_SEED": "1", "JEC_READING_PROCESSES": "1", "JEC_THREADS": "1"}
-SECONDS = 240.0  # until a server listens, or a run is over, on a busy machine
 
 
 @pytest.fixture
@@ -63,7 +62,6 @@ def test_an_asset_is_materialized_by_a_click_and_its_figure_is_seen(
     view: Callable[..., View], address: str, tmp_path: Path
 ) -> None:
     page = view().page
-    page.set_default_timeout(SECONDS * 1000)
     page.goto(f"{address}/assets/dataset_report?view=lineage&lineageScope=upstream&lineageDepth=9")
     page.get_by_role("button", name="Materialize all").click()
     page.get_by_role("tab", name="Overview").click()

@@ -11,19 +11,19 @@ import pytest
 from jec_assets.reports.calibration_page import CalibrationPage, page_numbers, publish_page
 from jec_assets.reports.rendering import content_security_policy, render
 from jec_assets.reports.report import Report, ReportError
+from jec_assets.reports.sources import page_reports
 from jec_assets.storage import Storage, digest_bytes
-from jec_assets_tests.reports.conftest import NAMES
 from jec_assets_tests.reports.html_page import Element, parse
 from jec_assets_tests.reports.pages import NOW, page_of
 
-SECTIONS = ["comparison", *NAMES, "served", "history", "provenance"]
+SECTIONS = ["comparison", *page_reports(alternative=True), "served", "history", "provenance"]
 
 URL_ATTRIBUTES = ("src", "href", "xlink:href", "srcset", "action", "poster", "data")
 
 
 @pytest.fixture(scope="module")
 def page(reports: dict[str, Report]) -> CalibrationPage:
-    return page_of(reports[name] for name in NAMES)
+    return page_of(reports.values())
 
 
 def html_of(page: CalibrationPage) -> str:
@@ -108,9 +108,9 @@ def test_ids_are_unique_and_every_reference_has_its_target(html: str, root: Elem
 
 
 def test_figures_of_one_name_in_two_reports_keep_their_ids_apart(page: CalibrationPage):
-    one, other = page.reports[2], page.reports[3]
+    one, other = page.reports[2], page.reports[4]
     same = replace(other, figures=tuple(replace(figure, name=one.figures[0].name) for figure in other.figures[:1]))
-    root = parse(html_of(replace(page, reports=(*page.reports[:3], same))))
+    root = parse(html_of(replace(page, reports=(*page.reports[:4], same))))
     ids = [each.attributes["id"] for each in root.everything() if "id" in each.attributes]
     assert len(ids) == len(set(ids)) > 100
 
