@@ -13,7 +13,7 @@ from jec_assets_tests.deployments.rendered import accounts_and_rights
 from jec_assets_tests.kubernetes.conftest import Cluster
 from jec_assets_tests.s3 import KEY, SECRET
 
-# What the Secret jec-s3 holds. An empty token is none; the test cluster takes keys that a Pod may have for ones it must.
+# What the Secret jec-s3 holds. An empty token is none; the test cluster takes keys that a Pod may have for musts.
 S3_KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": ""}
 
 

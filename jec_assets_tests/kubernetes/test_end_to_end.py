@@ -26,7 +26,7 @@ from jec_assets.search.record import read_records
 from jec_assets.serving.foreground import shared_memory_of
 from jec_assets.storage import Storage
 from jec_assets_tests.kubernetes.conftest import Cluster
-from jec_assets_tests.kubernetes.installation import BUCKET, Installation, Services, installed, wait_until
+from jec_assets_tests.kubernetes.installation import BUCKET, PATIENCE, Installation, Services, installed, wait_until
 from jec_assets_tests.postgres import postgres_server
 from jec_assets_tests.processes import free_port_block
 from jec_assets_tests.s3 import make_bucket, s3_server
@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.needs("s3"),
     pytest.mark.needs("postgres"),
     pytest.mark.needs("triton"),
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(2400),  # more than any test and its fixtures may wait, which say what for
 ]
 
 FAMILIES = ("pfn", "pfn_committee")
@@ -111,10 +111,10 @@ def ingested(installation: Installation) -> str:
 def trained(installation: Installation, ingested: str) -> list[str]:
     """The runs of all trials, of one backfill."""
     installation.backfill("trials", *PARTITIONS)
-    wait_until(lambda: len(_trials(installation)) == len(PARTITIONS), 240, "the backfill doesn't start its runs")
+    wait_until(lambda: len(_trials(installation)) == len(PARTITIONS), PATIENCE, "the backfill doesn't start its runs")
     runs = _trials(installation)
-    for run_id in runs:
-        assert installation.end_of(run_id) == "SUCCESS", installation.log(run_id)
+    ends = installation.ends_of(runs)
+    assert ends == ["SUCCESS"] * len(PARTITIONS), "\n".join(map(installation.log, runs))
     return runs
 
 
@@ -128,25 +128,6 @@ def published(installation: Installation, trained: list[str]) -> str:
     run_id = installation.launch("publish")
     assert installation.end_of(run_id, 900) == "SUCCESS", installation.log(run_id)
     return run_id
-
-
-def test_every_step_is_a_job_of_its_own(installation: Installation, ingested: str, published: str) -> None:
-    for run_id in (ingested, published):
-        run = installation.instance.get_run_by_id(run_id)
-        assert run is not None
-        steps = [job for job in installation.jobs(run_id) if job.metadata.name.startswith("dagster-step-")]
-        assert {job.metadata.labels["dagster/op"] for job in steps} == set(_steps(installation, run_id))
-        assert len(steps) == len(_steps(installation, run_id))
-        wait_until(partial(_all_succeeded, installation, run_id), 120, "a Job doesn't end")
-        assert len(installation.jobs(run_id)) == len(steps) + 1
-
-
-def _all_succeeded(installation: Installation, run_id: str) -> bool:
-    return all(job.status.succeeded == 1 for job in installation.jobs(run_id))
-
-
-def _steps(installation: Installation, run_id: str) -> list[str]:
-    return [stats.step_key for stats in installation.instance.get_run_step_stats(run_id)]
 
 
 def test_every_trial_is_one_job(installation: Installation, trained: list[str]) -> None:
@@ -178,6 +159,32 @@ def test_trials_ask_for_gpus_and_hold_to_the_pool(installation: Installation, tr
     wait_until(lambda: events.get_concurrency_info("gpu").active_slot_count == 0, 120, "slots stay taken")
 
 
+def test_no_pod_leaves_a_file_to_another(installation: Installation, trained: list[str]) -> None:
+    folders = {folder.name for folder in (installation.folder / "pods").iterdir()}
+    trials = {pod.metadata.name for run_id in trained for pod in installation.pods(run_id, "step_worker")}
+    assert len(trials) == len(PARTITIONS) * len(FAMILIES)
+    assert trials <= folders
+
+
+def test_every_step_is_a_job_of_its_own(installation: Installation, ingested: str, published: str) -> None:
+    for run_id in (ingested, published):
+        run = installation.instance.get_run_by_id(run_id)
+        assert run is not None
+        steps = [job for job in installation.jobs(run_id) if job.metadata.name.startswith("dagster-step-")]
+        assert {job.metadata.labels["dagster/op"] for job in steps} == set(_steps(installation, run_id))
+        assert len(steps) == len(_steps(installation, run_id))
+        wait_until(partial(_all_succeeded, installation, run_id), 120, "a Job doesn't end")
+        assert len(installation.jobs(run_id)) == len(steps) + 1
+
+
+def _all_succeeded(installation: Installation, run_id: str) -> bool:
+    return all(job.status.succeeded == 1 for job in installation.jobs(run_id))
+
+
+def _steps(installation: Installation, run_id: str) -> list[str]:
+    return [stats.step_key for stats in installation.instance.get_run_step_stats(run_id)]
+
+
 def test_the_endpoint_is_a_deployment_that_answers(installation: Installation, published: str) -> None:
     apps = client.AppsV1Api(installation.cluster.api)
     deployment = apps.read_namespaced_deployment("jec-endpoint", installation.namespace)
@@ -194,13 +201,6 @@ def test_the_results_are_in_the_bucket(installation: Installation, published: st
         assert storage.read_json(f"best_models/{family}.json")["candidates"] == [0, 1]
     logs = Storage(f"s3://{BUCKET}/dagster").base
     assert list(logs.glob(f"storage/{published}/**/*.err")), "output of steps isn't in the bucket"
-
-
-def test_no_pod_leaves_a_file_to_another(installation: Installation, trained: list[str]) -> None:
-    folders = {folder.name for folder in (installation.folder / "pods").iterdir()}
-    trials = {pod.metadata.name for run_id in trained for pod in installation.pods(run_id, "step_worker")}
-    assert len(trials) == len(PARTITIONS) * len(FAMILIES)
-    assert trials <= folders
 
 
 def test_two_more_files_start_everything_anew(installation: Installation, published: str, tmp_path: Path) -> None:
