@@ -29,9 +29,15 @@ class NodesLostError(RuntimeError):
     """Machines of a training ended without a result; the message says which, and why as far as it is known."""
 
 
-def ended(held: Manifest) -> bool:
-    """Whether an object that started machines says that it is over."""
-    return _last_condition(held) is not None
+def ended(held: Manifest, pods: list[Manifest]) -> bool:
+    """Whether an object that started machines says that it is over.
+
+    Not while it says that all went well and a pod runs: some count one machine alone, and any may have the result.
+    """
+    condition = _last_condition(held)
+    if condition is None:
+        return False
+    return condition["type"] == "Failed" or not any(pod["status"].get("phase") == "Running" for pod in pods)
 
 
 def lost(api: ApiClient, held: Manifest, pods: list[Manifest]) -> NodesLostError:

@@ -163,7 +163,7 @@ def _followed(training: _Training, reporter: Reporter) -> TrainingResult:
         if held is None:
             kind, name = training.followed["kind"], training.start.name
             raise NodesLostError(f"{kind} {name} in {training.namespace} is gone: somebody removed it")
-        if ended(held):
+        if ended(held, pods):
             raise lost(training.api, held, pods)
         require_hope(pods)
         waited = _waited(pods, waited)

@@ -50,11 +50,19 @@ def terminated(code: int, reason: str, second: int) -> list[Manifest]:
     ],
 )
 def test_every_kind_says_when_it_is_over(kind: str, conditions: list[tuple[str, str]], is_over: bool) -> None:
-    assert ended(held(kind, *conditions)) == is_over
+    assert ended(held(kind, *conditions), []) == is_over
 
 
 def test_an_object_that_the_cluster_has_not_begun_with_is_not_over() -> None:
-    assert not ended({"kind": "TrainJob", "metadata": {"name": "training"}})
+    assert not ended({"kind": "TrainJob", "metadata": {"name": "training"}}, [])
+
+
+def test_what_went_well_is_not_over_while_a_machine_runs() -> None:
+    running, finished = {"status": {"phase": "Running"}}, {"status": {"phase": "Succeeded"}}
+    good, bad = ({"type": kind, "status": "True"} for kind in ("Succeeded", "Failed"))
+    assert not ended({"status": {"conditions": [good]}}, [finished, running])
+    assert ended({"status": {"conditions": [good]}}, [finished, finished])
+    assert ended({"status": {"conditions": [bad]}}, [finished, running])
 
 
 def test_the_machine_that_ended_first_is_heard() -> None:
