@@ -122,6 +122,8 @@ def try_out(
     candidate.
     """
     require_reachable(repository.uri)
+    if (tried := candidate_of(repository, model.family)) is not None:
+        withdraw_candidate(endpoint, repository, model.family, tried)
     name = lay_out_candidate(repository, model, settings)
     try:
         repository.check(name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from jec_assets.storage import Held
 
 _LOGGER = logging.getLogger(__name__)
+POLL = 0.2  # seconds
 
 
 class UnpublishedModelError(LookupError):
@@ -206,7 +208,7 @@ class ModelRepository(VersionStore):
             if configuration is None:
                 self.storage.remove(key)
             else:
-                self.storage.replace_bytes(key, configuration, held)
+                self._replace_visibly(key, configuration, held)
         except (ConflictError, BrokenRepositoryError) as fault:
             _LOGGER.warning("what was served as %s before is not restored: %s", family, fault)
 
@@ -231,7 +233,18 @@ class ModelRepository(VersionStore):
         else:
             config = repointed(served, *pointing, record)
         if held.data != config:
-            self.storage.replace_bytes(config_key(name), config, held)
+            self._replace_visibly(config_key(name), config, held)
+
+    def _replace_visibly(self, key: str, config: bytes, held: Held) -> None:
+        """Replace a configuration so that Triton notices it.
+
+        Triton takes a file for changed where its time of modification is another one. S3 tells that in whole seconds:
+        of two configurations of the same second Triton would go on with the first.
+        """
+        self.storage.replace_bytes(key, config, held)
+        while (now := self.storage.read_held(key)).data == config and now.modified == held.modified:
+            time.sleep(POLL)
+            self.storage.replace_bytes(key, config, now)
 
     def _write_changed(self, key: str, content: bytes) -> None:
         if not (self.storage.exists(key) and self.storage.read_bytes(key) == content):

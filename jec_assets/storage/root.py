@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import tempfile
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from upath import UPath
 
 LOCK = ".lock"
+NANOSECONDS = 1_000_000_000
 READINGS = 10  # of a pointer that is replaced every time while it is read
 
 
@@ -43,11 +45,13 @@ class Artifact:
 class Held:
     """What a pointer held when it was read: its bytes, and the mark that tells whether it is still the same.
 
-    Both None where there was no object.
+    modified: when it was written, as the disk or server tells it, in ns since 1970; S3 knows whole seconds only. All
+    None where there was no object.
     """
 
     data: bytes | None = None
     mark: str | None = None
+    modified: int | None = None
 
 
 @dataclass(frozen=True)
@@ -224,8 +228,9 @@ class Storage:
         return Artifact(key, self.uri(key), digest_bytes(data), len(data))
 
     def _read_local(self, key: str) -> Held:
-        data = self._path(key).read_bytes()
-        return Held(data, digest_bytes(data))
+        with self._path(key).open("rb") as stream:
+            data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
+        return Held(data, digest_bytes(data), modified)
 
     def _read_remote(self, key: str) -> Held:
         for _ in range(READINGS - 1):
@@ -239,7 +244,8 @@ class Storage:
     def _read_one_version(self, key: str) -> Held:
         """s3fs asks for the ETag, then for bytes of that version only."""
         with self.base.fs.open((self.base / key).path, "rb") as stream:
-            return Held(stream.read(), stream.details["ETag"])
+            modified = round(stream.details["LastModified"].timestamp()) * NANOSECONDS
+            return Held(stream.read(), stream.details["ETag"], modified)
 
     def _replace_local(self, key: str, data: bytes, held: Held) -> bool:
         with self._locked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -163,3 +164,25 @@ def test_triton_serves_from_s3_and_follows_promotions(
         np.testing.assert_array_equal(client.log_factors("pfn", jets), expected)
         assert rollback(remote, "pfn").model == first
         assert client.model("pfn").versions == (1,)
+
+
+@pytest.mark.needs("triton")
+def test_a_configuration_is_noticed_though_it_follows_another_within_a_second(
+    remote: ModelRepository, own_triton: LocalTriton, pfn_onnx: bytes, other_pfn_onnx: bytes
+) -> None:
+    first = remote.publish(card_of("pfn", pfn_onnx), pfn_onnx, SETTINGS)
+    endpoint = own_triton.start_or_reuse(remote.uri)
+    publish_endpoint(remote.storage, endpoint)
+    load_served(endpoint, remote, ["pfn"])
+    second = remote.store(card_of("pfn", other_pfn_onnx), other_pfn_onnx)
+    third = remote.store(card_of("pfn", pfn_onnx), pfn_onnx)
+    with JetClient.of(endpoint, "http") as client:
+        for _ in range(3):
+            time.sleep(1 - time.time() % 1)
+            promote(remote, "pfn", 2)
+            assert rollback(remote, "pfn").model == first
+            assert client.model("pfn").versions == (1,)
+        time.sleep(1 - time.time() % 1)
+        for model in second, third:
+            try_out(endpoint, remote, model)
+            assert client.model("pfn.candidate").versions == (model.version,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -29,6 +30,7 @@ def test_who_has_seen_what_a_pointer_holds_replaces_it(root: Storage) -> None:
     root.replace_json(KEY, {"version": 1}, Held())
     held = root.read_held(KEY)
     assert held.data == root.read_bytes(KEY)
+    assert abs(held.modified / 1e9 - time.time()) < 60, "when it was written is known"
     root.replace_json(KEY, {"version": 2}, held)
     assert root.read_json(KEY) == {"version": 2}
     assert root.list("things") == [KEY]
