@@ -28,6 +28,7 @@ from jec_assets.serving.endpoint import Endpoint, load
 from jec_assets.serving.export import export_onnx
 from jec_assets.serving.record import ModelCard, PublishedModel
 from jec_assets.serving.repository import ModelRepository
+from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
 from jec_assets.serving.triton import LocalTriton
 from jec_assets.storage import Storage, digest_bytes
 
@@ -160,3 +161,16 @@ def own_triton(tmp_path: Path) -> Iterator[LocalTriton]:
 def repository(tmp_path: Path) -> ModelRepository:
     """An empty model repository."""
     return ModelRepository(Storage(str(tmp_path / "storage")))
+
+
+@pytest.fixture
+def family(served: Served, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name of its own, in the repository of the running server, which is recorded as long as the test lasts."""
+    publish_endpoint(served.repository.storage, served.endpoint)
+    yield request.node.name.split("[")[0][:60]
+    served.repository.storage.remove(ENDPOINT_KEY)
+
+
+@pytest.fixture
+def networks(pfn_onnx: bytes, other_pfn_onnx: bytes) -> tuple[bytes, bytes]:
+    return pfn_onnx, other_pfn_onnx

@@ -20,7 +20,7 @@ from jec_assets.serving.served import ENDPOINT_KEY, publish_endpoint
 from jec_assets.storage import Storage
 from jec_assets_tests.processes import free_port
 from jec_assets_tests.serving.conftest import Served, card_of
-from jec_assets_tests.serving.test_rollout import like
+from jec_assets_tests.serving.rollouts import like
 
 SETTINGS = InstanceSettings()
 

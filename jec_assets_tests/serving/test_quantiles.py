@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +12,15 @@ import torch
 from jec_assets.jets.packed import PackedJets
 from jec_assets.models.outputs import QUANTILES
 from jec_assets.models.prediction import predict, predict_outputs
+from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.client import JetClient
 from jec_assets.serving.config import InstanceSettings
-from jec_assets.serving.endpoint import load
+from jec_assets.serving.endpoint import Endpoint, load
 from jec_assets.serving.export import TOLERANCE, ExportMismatchError, compare_with_torch, export_onnx
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.tensors import PaddedJets
-from jec_assets.serving.transport import PROTOCOLS
+from jec_assets.serving.transport import PROTOCOLS, Protocol
 from jec_assets.serving.triton import LocalTriton
 from jec_assets_tests.serving.conftest import SMALL, card_of, small_network
 
@@ -84,3 +86,9 @@ def test_a_server_answers_with_quantiles(
             np.testing.assert_array_equal(client.log_factors("pfn", jets), expected[:, 0])
             np.testing.assert_array_equal(client.quantiles("pfn", jets), expected[:, 1:])
             assert client.quantiles("pfn", jets.slice(0, 0)).shape == (0, 2)
+        np.testing.assert_array_equal(asyncio.run(quantiles(endpoint, protocol, jets)), expected[:, 1:])
+
+
+async def quantiles(endpoint: Endpoint, protocol: Protocol, jets: PackedJets) -> np.ndarray:
+    async with AsyncJetClient.of(endpoint, protocol) as client:
+        return await client.quantiles("pfn", jets)

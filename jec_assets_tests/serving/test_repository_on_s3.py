@@ -31,7 +31,7 @@ from jec_assets.storage import ConflictError, Storage
 from jec_assets_tests.faulty_s3 import FaultyS3, answering, cutting, faulty_s3, silent
 from jec_assets_tests.s3 import make_bucket
 from jec_assets_tests.serving.conftest import card_of
-from jec_assets_tests.serving.test_repository import DyingStorage, Killed
+from jec_assets_tests.serving.repositories import DyingStorage, Killed
 
 pytestmark = pytest.mark.needs("s3")
 SETTINGS = InstanceSettings()

@@ -25,7 +25,7 @@ from jec_assets.serving.served import (
 )
 from jec_assets.serving.staged import roll_out_staged
 from jec_assets_tests.serving.conftest import Served, card_of
-from jec_assets_tests.serving.test_rollout import like, versions
+from jec_assets_tests.serving.rollouts import like, versions
 
 pytestmark = pytest.mark.needs("triton")
 # Latency is checked where it can't depend on the machine.

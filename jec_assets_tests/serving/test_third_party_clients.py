@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from shutil import which
@@ -20,13 +21,15 @@ import tritonclient.utils
 from onnx import TensorProto, helper
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving.config import InstanceSettings
+from jec_assets.serving.deployment import load_served
 from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.tensors import PaddedJets
 from jec_assets.serving.transport import PROTOCOLS, Protocol
 from jec_assets.storage import Storage
 from jec_assets_tests.processes import ended, free_port, wait_for_port
-from jec_assets_tests.serving.conftest import Served
+from jec_assets_tests.serving.conftest import Served, card_of
 
 pytestmark = pytest.mark.needs("triton")
 
@@ -103,6 +106,22 @@ def test_curl(served: Served, batch: PaddedJets, expected: np.ndarray, tmp_path:
 
 
 @pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
+def test_the_request_that_is_documented(served: Served) -> None:
+    (words,) = re.findall(r"^curl -d '\{\"inputs\".*?/infer$", SERVING.read_text(), re.MULTILINE | re.DOTALL)
+    features = {"particle_features": tuple("abcdef"), "jet_features": tuple("abcdefgh")}
+    onnx = tiny_model(**features)
+    served.repository.publish(replace(card_of("documented", onnx), **features), onnx, InstanceSettings())
+    load_served(served.endpoint, served.repository, ["documented"])
+    asked = words.replace("127.0.0.1:PORT", served.endpoint.http).replace("/pfn/", "/documented/")
+    asked = f"{asked} --silent --fail-with-body"
+    done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (output,) = json.loads(done.stdout)["outputs"]
+    jet = json.loads(words[len("curl -d '") :].split("'")[0])["inputs"][2]["data"]
+    assert output["data"] == pytest.approx([sum(jet)])
+
+
+@pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
 def test_the_upload_that_is_documented(tmp_path: Path) -> None:
     pytest.importorskip("fastapi", reason="pip install -e '.[repository]'")
     written = SERVING.read_text()
@@ -123,7 +142,7 @@ def test_the_upload_that_is_documented(tmp_path: Path) -> None:
     assert list(stored.particle_features) == json.loads(card)["particle_features"]
 
 
-def tiny_model(particle_features: list[str], jet_features: list[str], **_: object) -> bytes:
+def tiny_model(particle_features: Sequence[str], jet_features: Sequence[str], **_: object) -> bytes:
     """A model of so many features that answers the sum of a jet's."""
     weights = helper.make_tensor("weights", TensorProto.FLOAT, [len(jet_features), 1], [1.0] * len(jet_features))
     inputs = [

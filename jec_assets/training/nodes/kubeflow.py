@@ -36,8 +36,9 @@ def pytorch_job(start: Start) -> list[Manifest]:
             "runPolicy": {
                 "activeDeadlineSeconds": start.seconds,
                 "backoffLimit": 0,
-                # Those that failed stay, for their logs.
-                "cleanPodPolicy": "Running",
+                # Those that failed stay, for their logs; so does one that still writes the result when the master's
+                # pod has ended. Whoever follows the training removes them all.
+                "cleanPodPolicy": "None",
                 "ttlSecondsAfterFinished": KEPT,
             },
             "pytorchReplicaSpecs": {
