@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SLOTS, JETS = 100, 1024
 THREADS = 1
+TYPICAL_PT = 100.0  # GeV: clients send no jets of impossible momenta
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ServedNetworks:
 @contextmanager
 def served_networks(families: Sequence[str]) -> Iterator[ServedNetworks]:
     """Serve these families' published networks, one thread each, as long as the context lasts."""
+    from jec_assets.jets.features import PAPER
     from jec_assets.jets.packed import PackedJets
     from jec_assets.serving.config import InstanceSettings
     from jec_assets.serving.endpoint import load
@@ -51,6 +53,7 @@ def served_networks(families: Sequence[str]) -> Iterator[ServedNetworks]:
 
     os.environ.update(ENVIRONMENT)
     jets = synthetic_jets(JETS, SLOTS, seed=1)
+    jets["jets"][:, PAPER.jet_names.index("log_pt")] += np.log(TYPICAL_PT)
     graphs = {family: _exported(family) for family in families}
     sessions = {family: inference_session(graph, THREADS) for family, graph in graphs.items()}
     with TemporaryDirectory() as name:

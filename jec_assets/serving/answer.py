@@ -92,24 +92,27 @@ class AnswerReader:
 def receive(connection: socket.socket, end: float) -> Answer:
     """Wait for the answer to the request that was sent, until `end` of the monotonic clock.
 
-    The connection's own time limit holds for the first bytes: most answers come at once, and setting it takes a while
-    beside a single jet. Raises TimeoutError, another OSError where the connection ends, MalformedAnswerError for what
-    is no HTTP.
+    Raises TimeoutError, another OSError where the connection ends, MalformedAnswerError for what is no HTTP.
     """
     reader = AnswerReader()
     while True:
+        limit(connection, end)
         data = connection.recv(AT_ONCE)
         answer = reader.feed(data) if data else reader.end()
         if answer is not None:
             return answer
         if not data:
             raise ConnectionResetError("the server closed the connection before it had answered")
-        limit(connection, end)
 
 
 def limit(connection: socket.socket, end: float) -> None:
     """Let what is done next with a connection take until `end` of the monotonic clock; TimeoutError if that is over."""
+    connection.settimeout(time_left(end))
+
+
+def time_left(end: float) -> float:
+    """Seconds until `end` of the monotonic clock; TimeoutError if that is over."""
     left = end - time.monotonic()
     if left <= 0:
         raise TimeoutError("time is up")
-    connection.settimeout(left)
+    return left

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying
 from jec_assets.serving.async_transport import AsyncTransport
 from jec_assets.serving.client import LATEST, PATIENCE, on_record, quantiles_in
 from jec_assets.serving.sendable import check_sendable
-from jec_assets.serving.tensors import padded_batches
+from jec_assets.serving.tensors import batches_by_length, padded_batch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from jec_assets.serving.metadata import ServedModel
     from jec_assets.serving.patience import Deadline, Patience
     from jec_assets.serving.record import PublishedModel
-    from jec_assets.serving.tensors import PaddedJets
     from jec_assets.serving.transport import Protocol
 
 AT_ONCE = 8  # requests: enough that a server of a few instances never waits for the client
@@ -85,13 +84,14 @@ class AsyncJetClient:
         check_sendable(family, jets, served, await self._published(family, served, deadline))
         outputs, pinned = np.empty((len(jets), served.outputs), np.float32), version or served.latest
 
-        async def fill(indices: NDArray[np.int64], batch: PaddedJets) -> None:
-            outputs[indices] = await self._asked(lambda: self._transport.infer(family, batch, pinned), deadline)
+        async def fill(indices: NDArray[np.int64]) -> None:
+            def ask() -> Awaitable[NDArray[np.float32]]:
+                # Padded no sooner than it is sent: all at once may fill memory.
+                return self._transport.infer(family, padded_batch(jets, indices), pinned)
 
-        batches = list(padded_batches(jets))
-        for _, batch in batches:
-            batch.check()
-        tasks = [asyncio.create_task(fill(indices, batch)) for indices, batch in batches]
+            outputs[indices] = await self._asked(ask, deadline)
+
+        tasks = [asyncio.create_task(fill(indices)) for indices in batches_by_length(jets.counts)]
         try:
             await asyncio.gather(*tasks)
         finally:

@@ -7,6 +7,9 @@ checks before sending (`sendable.py`), how long to wait (`patience.py`), many re
 from __future__ import annotations
 
 import time
+from collections import deque
+from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
@@ -14,10 +17,10 @@ import numpy as np
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.sendable import check_sendable
 from jec_assets.serving.tensors import padded_batches
-from jec_assets.serving.transport import Protocol, RequestRefusedError, Transport
+from jec_assets.serving.transport import Protocol, RequestRefusedError, ServerUnavailableError, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
 
+AT_ONCE = 2  # requests of a call that are under way: what one process can send while another one computes
 COUNTED_WITHIN = 10.0  # seconds
 LATEST = ""  # Triton's word for the highest version that it serves; of a call of many requests: when it begins
 PATIENCE = Patience()
@@ -40,9 +44,9 @@ class NoQuantilesError(ValueError):
 
 
 class JetClient:
-    """A connection to a server of jet networks, to be used by one thread and closed (or used as a context).
+    """Connections to a server of jet networks, to be used by one thread and closed (or used as a context).
 
-    address: host:port of that protocol. The connection is kept open from request to request. Requests are repeated
+    address: host:port of that protocol. Connections are kept open from request to request. Requests are repeated
     while the server can't be reached or is too busy; then ServerUnavailableError. DeadlineError where it doesn't answer
     in time, which is not asked again; RequestRefusedError where it says no.
 
@@ -56,7 +60,8 @@ class JetClient:
         patience: Patience = PATIENCE,
         access: Access | None = None,
     ) -> None:
-        self._transport = Transport.connect(address, protocol, access)
+        self._transports = [Transport.connect(address, protocol, access) for _ in range(AT_ONCE)]
+        self._transport, *_ = self._transports
         self._patience = patience
         self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
 
@@ -72,8 +77,9 @@ class JetClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._transport.close()
+        """Close the connections."""
+        for transport in self._transports:
+            transport.close()
 
     def log_factors(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
         """Predicted log(genJetPt / jetPt), float32 (jets,), in their order; exp of it times jetPt is the corrected pT.
@@ -102,9 +108,8 @@ class JetClient:
         served = self._asked(lambda seconds: self._transport.model(family, seconds), deadline)
         check_sendable(family, jets, served, self._published(family, served, deadline))
         outputs = np.empty((len(jets), served.outputs), np.float32)
-        for indices, batch in padded_batches(jets):
-            batch.check()
-            outputs[indices] = self._answer(family, batch, version or served.latest, deadline)
+        for indices, answer in self._answers(family, padded_batches(jets), version or served.latest, deadline):
+            outputs[indices] = answer
         return outputs
 
     def answer(self, family: str, batch: PaddedJets, version: str = LATEST) -> NDArray[np.float32]:
@@ -138,6 +143,20 @@ class JetClient:
     def _statistics(self, family: str) -> ServerStatistics:
         return self._asked(lambda seconds: self._transport.statistics(family, seconds), self._patience.deadline())
 
+    def _answers(
+        self, family: str, batches: Iterable[tuple[NDArray[np.int64], PaddedJets]], version: str, deadline: Deadline
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Each batch's answer. While the server computes one, the next is on its way, over the other connection."""
+        under_way: deque[tuple[NDArray[np.int64], Callable[[], NDArray[np.float32]]]] = deque()
+        for (indices, batch), transport in zip(batches, cycle(self._transports), strict=False):
+            if len(under_way) == len(self._transports):
+                earlier, answer = under_way.popleft()
+                yield earlier, answer()
+            begun = _Begun(transport, family, batch, version, deadline)
+            under_way.append((indices, partial(deadline.kept, begun.answer)))
+        for indices, answer in under_way:
+            yield indices, answer()
+
     def _answer(self, family: str, batch: PaddedJets, version: str, deadline: Deadline) -> NDArray[np.float32]:
         return self._asked(lambda seconds: self._transport.infer(family, batch, version, seconds), deadline)
 
@@ -150,6 +169,26 @@ class JetClient:
     def _asked(self, ask: Callable[[float], T], deadline: Deadline) -> T:
         """What the server answers when it is asked, in so many seconds, and asked again."""
         return deadline.kept(ask)
+
+
+class _Begun:
+    """A request that is sent before its answer is waited for; and sent again where the server could not be reached."""
+
+    def __init__(self, transport: Transport, family: str, batch: PaddedJets, version: str, deadline: Deadline) -> None:
+        self._again = partial(transport.infer, family, batch, version)
+        self._fault: ServerUnavailableError | None = None
+        self._first: Callable[[], NDArray[np.float32]] | None = None
+        try:
+            self._first = transport.begin(family, batch, version, deadline.seconds())
+        except ServerUnavailableError as fault:
+            self._fault = fault
+
+    def answer(self, seconds: float) -> NDArray[np.float32]:
+        """The answer to what was sent, the first time that this is asked; then to another request, in so long."""
+        (first, self._first), (fault, self._fault) = (self._first, None), (self._fault, None)
+        if fault is not None:
+            raise fault
+        return self._again(seconds) if first is None else first()
 
 
 def quantiles_in(outputs: NDArray[np.float32], family: str) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jec_assets.serving.graph_levels import DEFAULT_LEVEL, GraphLevel, runtime_level
 from jec_assets.serving.guard import check_onnxruntime
-from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, OUTPUTS, padded_batches
+from jec_assets.serving.tensors import INPUTS, LOG_FACTOR, OUTPUTS, check_jets, padded_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +73,10 @@ class JetSession:
         return factors
 
     def predict_outputs(self, jets: PackedJets) -> NDArray[np.float32]:
-        """All outputs of any number of jets, float32 (jets, numbers per jet), in their order."""
+        """All outputs of any number of jets, float32 (jets, numbers per jet), in their order; BatchError."""
+        check_jets(jets)
         outputs = np.empty((len(jets), sum(OUTPUTS[name] for name in self.outputs)), np.float32)
         for indices, batch in padded_batches(jets):
-            batch.check()
             outputs[indices] = np.concatenate(list(self.answers(batch).values()), axis=1)
         return outputs
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from jec_assets.serving.tensors import JETS, PARTICLE_COUNT, PARTICLES, BatchError
+from jec_assets.serving.tensors import check_jets
 from jec_assets.serving.units import check_units
 
 if TYPE_CHECKING:
@@ -34,17 +32,6 @@ def check_sendable(family: str, jets: PackedJets, served: ServedModel, model: Pu
             f"{family} wants {wanted[0]} particle and {wanted[1]} jet features, these jets have {given[0]} and "
             f"{given[1]}: compute the feature set that the model was trained with"
         )
-    _check_types(jets)
+    check_jets(jets)
     if model is not None:
         check_units(jets, model.card.jet_features, model.card.particle_features)
-
-
-def _check_types(jets: PackedJets) -> None:
-    given = (
-        (PARTICLES, jets.particles, np.float32),
-        (PARTICLE_COUNT, jets.offsets, np.int64),
-        (JETS, jets.jets, np.float32),
-    )
-    for name, array, wanted in given:
-        if array.dtype != wanted:
-            raise BatchError(name, f"must be {np.dtype(wanted)}, not {array.dtype}: convert it with astype")

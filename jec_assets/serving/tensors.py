@@ -113,6 +113,28 @@ class PaddedJets:
             raise BatchError(PARTICLE_COUNT, f"must be ({len(self.particles)}, 1), not {self.particle_count.shape}")
 
 
+def check_jets(jets: PackedJets) -> None:
+    """BatchError, naming the tensor, if not every one of these jets can be in a batch."""
+    given: tuple[tuple[str, NDArray[np.generic], type], ...] = (
+        (PARTICLES, jets.particles, np.float32),
+        (PARTICLE_COUNT, jets.offsets, np.int64),
+        (JETS, jets.jets, np.float32),
+    )
+    for name, array, wanted in given:
+        if array.dtype != wanted:
+            raise BatchError(name, f"must be {np.dtype(wanted)}, not {array.dtype}: convert it with astype")
+    fewest, most = jets.counts.min(initial=MAX_PARTICLES), jets.counts.max(initial=1)
+    if most > MAX_PARTICLES:
+        raise BatchError(PARTICLES, f"may have {MAX_PARTICLES} slots per jet, not {most}")
+    if fewest < 1:
+        raise BatchError(PARTICLE_COUNT, f"must be in 1..{MAX_PARTICLES}, not {fewest}")
+    for name, values in ((PARTICLES, jets.particles), (JETS, jets.jets)):
+        with np.errstate(invalid="ignore"):  # inf - inf, which is found
+            total = values.sum(dtype=np.float64)  # finite if all are, and needs no memory
+        if not np.isfinite(total):
+            raise BatchError(name, "holds NaN or infinite values")
+
+
 def concatenate(batches: list[PaddedJets]) -> PaddedJets:
     """Join batches with the same number of slots, at least one."""
     if len(batches) == 1:
@@ -127,8 +149,13 @@ def concatenate(batches: list[PaddedJets]) -> PaddedJets:
 def padded_batches(jets: PackedJets) -> Iterator[tuple[NDArray[np.int64], PaddedJets]]:
     """All jets in batches fit for one request: each batch with the positions of its jets."""
     for indices in batches_by_length(jets.counts):
-        batch = PaddedJets.of(jets.take(indices))
-        yield indices, batch.in_steps() if len(batch) <= FEW_JETS else batch
+        yield indices, padded_batch(jets, indices)
+
+
+def padded_batch(jets: PackedJets, indices: NDArray[np.int64]) -> PaddedJets:
+    """The jets at `indices`, of like particle counts, in a batch fit for one request."""
+    batch = PaddedJets.of(jets.take(indices))
+    return batch.in_steps() if len(batch) <= FEW_JETS else batch
 
 
 def batches_by_length(

@@ -11,13 +11,14 @@ import re
 import ssl
 import time
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPSConnection
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from jec_assets.serving.answer import limit, receive
+from jec_assets.serving.answer import limit, receive, time_left
 from jec_assets.serving.metadata import ServedModel, ServerStatistics, record_in
 from jec_assets.serving.tensors import LOG_FACTOR, OUTPUTS
 from jec_assets.serving.wire import (
@@ -33,7 +34,7 @@ from jec_assets.serving.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from jec_assets.serving.answer import Answer
     from jec_assets.serving.record import PublishedModel
     from jec_assets.serving.tensors import PaddedJets
+
+    Tensors = Mapping[str, NDArray[Any]]
 
 Protocol = Literal["http", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "grpc")
@@ -195,6 +198,18 @@ class Transport(ABC):
             answers = self._infer(family, batch, version, seconds)
         return side_by_side(answers, len(batch), f"{self.address}: {family}")
 
+    def begin(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Callable[[], NDArray[np.float32]]:
+        """Send such a request; what waits for its outputs, to be called before this is used again, or never."""
+        with translated(self.address):
+            wait = self._begin(family, batch, version, seconds)
+
+        def outputs() -> NDArray[np.float32]:
+            with translated(self.address):
+                answers = wait()
+            return side_by_side(answers, len(batch), f"{self.address}: {family}")
+
+        return outputs
+
     def model(self, family: str, seconds: float) -> ServedModel:
         """What is served under that name."""
         with translated(self.address), understood():
@@ -214,8 +229,11 @@ class Transport(ABC):
     def close(self) -> None:
         """Close the connection."""
 
+    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Tensors:
+        return self._begin(family, batch, version, seconds)()
+
     @abstractmethod
-    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]: ...
+    def _begin(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Callable[[], Tensors]: ...
 
     @abstractmethod
     def _metadata(self, family: str, seconds: float) -> dict[str, Any]: ...
@@ -234,15 +252,22 @@ class HttpTransport(Transport):
         super().__init__(address)
         self._connection = HTTPSConnection(address, context=access.context) if access else HTTPConnection(address)
         self._headers = {"Host": address, **(access.headers if access else {})}
+        self._awaits_answer = False
 
     def close(self) -> None:
         """See `Transport.close`."""
         self._connection.close()
+        self._awaits_answer = False
 
-    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]:
-        request = InferRequest.of(batch)
-        answer = self._ask("POST", infer_path(family, version), seconds, request)
-        return outputs_in(answer.body, answer.headers.get(JSON_LENGTH.lower()))
+    def _begin(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Callable[[], Tensors]:
+        end = time.monotonic() + seconds
+        self._send("POST", infer_path(family, version), end, InferRequest.of(batch))
+
+        def wait() -> Tensors:
+            answer = self._receive(end)
+            return outputs_in(answer.body, answer.headers.get(JSON_LENGTH.lower()))
+
+        return wait
 
     def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
         return self._told(model_path(family), seconds)
@@ -254,31 +279,45 @@ class HttpTransport(Transport):
         return self._told(f"{model_path(family)}/stats", seconds)
 
     def _told(self, path: str, seconds: float) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._ask("GET", path, seconds).body)
+        end = time.monotonic() + seconds
+        self._send("GET", path, end)
+        told: dict[str, Any] = json.loads(self._receive(end).body)
         return told
 
-    def _ask(self, method: str, path: str, seconds: float, request: InferRequest | None = None) -> Answer:
-        connection, end = self._connection, time.monotonic() + seconds
-        connection.timeout, is_new = seconds, connection.sock is None
-        if connection.sock is not None and connection.sock.gettimeout() != seconds:
-            connection.sock.settimeout(seconds)
+    def _send(self, method: str, path: str, end: float, request: InferRequest | None = None) -> None:
+        """Send a request by `end` of the monotonic clock."""
+        if self._awaits_answer:
+            self._connection.close()  # what comes over it belongs to a request whose answer nobody waited for
         body, headers = (request.body, request.headers) if request else ((), {})
-        with ExitStack() as undo:
-            undo.callback(connection.close)  # what comes over it later belongs to this request; the next connects again
+        with self._closed_by_failure():
+            if self._connection.sock is None:
+                self._connection.timeout = time_left(end)
+                self._connection.connect()
             # HTTPConnection.request would send the head by itself, a tenth of a single jet's time.
-            first, *others = message(method, path, {**self._headers, **headers}, body)
-            connection.send(first)
-            for part in others:
-                limit(connection.sock, end)
-                connection.send(part)
-            if is_new or others:
-                limit(connection.sock, end)
-            answer = receive(connection.sock, end)
-            if answer.stays:
-                undo.pop_all()
+            for part in message(method, path, {**self._headers, **headers}, body):
+                limit(self._connection.sock, end)
+                self._connection.send(part)
+        self._awaits_answer = True
+
+    def _receive(self, end: float) -> Answer:
+        """The answer to what was sent, by `end` of the monotonic clock; an exception for one that isn't good."""
+        with self._closed_by_failure():
+            answer = receive(self._connection.sock, end)
+        self._awaits_answer = False
+        if not answer.stays:
+            self._connection.close()
         if answer.status != OK:
             raise failure(self.address, str(answer.status), reason(answer.body))
         return answer
+
+    @contextmanager
+    def _closed_by_failure(self) -> Iterator[None]:
+        """What comes over the connection later belongs to a request that failed; the next one connects again."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
 
 def reason(content: bytes) -> str:
@@ -305,12 +344,30 @@ class GrpcTransport(Transport):
         """See `Transport.close`."""
         self._client.close()
 
-    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Mapping[str, NDArray[Any]]:
+    def _infer(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Tensors:
         tensors = tensors_of(self._library, batch)
         result = self._client.infer(
             family, tensors, model_version=version, client_timeout=seconds, headers=self._headers
         )
         return {name: result.as_numpy(name) for name in OUTPUTS}
+
+    def _begin(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Callable[[], Tensors]:
+        tensors, answers = tensors_of(self._library, batch), SimpleQueue[tuple[Any, Exception | None]]()
+
+        def answered(result: Any, error: Exception | None) -> None:
+            answers.put((result, error))
+
+        self._client.async_infer(
+            family, tensors, answered, model_version=version, client_timeout=seconds, headers=self._headers
+        )
+
+        def wait() -> Tensors:
+            result, error = answers.get()
+            if error is not None:
+                raise error
+            return {name: result.as_numpy(name) for name in OUTPUTS}
+
+        return wait
 
     def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
         return dict(

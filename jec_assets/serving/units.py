@@ -25,6 +25,7 @@ LOG_PT = (log(1.0), log(7000.0), "pT must be in GeV: half of the LHC's energy is
 MAX_MEDIAN = {"eta": (10.0, "pseudorapidity has no unit"), "phi": (2 * np.pi, "angles must be in radians")}
 # Of particles, relative to their jet: no jet is wider than this.
 MAX_DISTANCE = 2.0
+ENOUGH = 4096  # rows: the medians of all would take a tenth of a small network's time
 DISTANCES = {
     "delta_eta": "pseudorapidity has no unit",
     "delta_phi": "angles must be in radians",
@@ -38,14 +39,21 @@ class UnitsError(ValueError):
 
 
 def check_units(jets: PackedJets, jet_features: Sequence[str], particle_features: Sequence[str] = ()) -> None:
-    """UnitsError where jets as a whole are impossible; single odd ones are none of its business, nor is NaN.
+    """UnitsError where most jets are impossible; single odd ones are none of its business, nor is NaN.
 
     jet_features, particle_features: names, in the order of the arrays' last axes.
     """
     if len(jets):
-        _check_jets({name: jets.jets[:, place] for place, name in enumerate(jet_features)})
+        some = _evenly(jets.jets)
+        _check_jets({name: some[:, place] for place, name in enumerate(jet_features)})
     if len(jets.particles):
-        _check_particles({name: jets.particles[:, place] for place, name in enumerate(particle_features)})
+        some = _evenly(jets.particles)
+        _check_particles({name: some[:, place] for place, name in enumerate(particle_features)})
+
+
+def _evenly(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows from the first to the last, at most ENOUGH: what is wrong with units is wrong with all."""
+    return rows[:: -(-len(rows) // ENOUGH)]
 
 
 def _check_jets(columns: Columns) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import socketserver
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -219,13 +219,13 @@ def test_all_batches_of_a_call_are_answered_by_the_version_that_was_the_highest_
     publish()
     endpoint = own_triton.start_or_reuse(repository.uri)
     monkeypatch.setattr(tensors.batches_by_length, "__defaults__", (100, tensors.MAX_SLOTS))
-    infer, async_infer = Transport.infer, AsyncTransport.infer
+    begin, async_infer = Transport.begin, AsyncTransport.infer
 
-    def publishing(transport: Transport, *arguments: Any) -> Any:
-        monkeypatch.setattr(Transport, "infer", infer)
-        answers = infer(transport, *arguments)
+    def publishing(transport: Transport, *arguments: Any) -> Callable[[], Any]:
+        monkeypatch.setattr(Transport, "begin", begin)
+        answers = begin(transport, *arguments)()
         publish()
-        return answers
+        return lambda: answers
 
     async def async_publishing(transport: AsyncTransport, *arguments: Any) -> Any:
         monkeypatch.setattr(AsyncTransport, "infer", async_infer)
@@ -234,7 +234,7 @@ def test_all_batches_of_a_call_are_answered_by_the_version_that_was_the_highest_
         return answers
 
     with JetClient.of(endpoint, protocol) as client:
-        monkeypatch.setattr(Transport, "infer", publishing)
+        monkeypatch.setattr(Transport, "begin", publishing)
         np.testing.assert_allclose(client.log_factors("pfn", jets), expected[0], atol=1e-6)
         np.testing.assert_allclose(client.log_factors("pfn", jets), expected[1], atol=1e-6)
 

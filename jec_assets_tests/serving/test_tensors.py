@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.serving.tensors import (
+    MAX_PARTICLES,
     SLOT_STEP,
     BatchError,
     PaddedJets,
     batches_by_length,
+    check_jets,
     concatenate,
     padded_batches,
 )
@@ -79,6 +82,34 @@ def test_only_real_numbers_must_be_finite() -> None:
     batch.jets[0, 0] = np.nan
     with pytest.raises(BatchError, match=r"^jets: "):
         batch.check()
+
+
+def some_jets(counts: list[int]) -> PackedJets:
+    offsets = np.cumsum([0, *counts])
+    return PackedJets(np.ones((offsets[-1], 3), np.float32), offsets, np.ones((len(counts), 2), np.float32))
+
+
+def test_jets_that_no_batch_can_hold_are_refused_by_name() -> None:
+    for fine in ([], [1], [MAX_PARTICLES, 1]):
+        check_jets(some_jets(fine))
+    with pytest.raises(
+        BatchError, match=f"^particles: may have {MAX_PARTICLES} slots per jet, not {MAX_PARTICLES + 1}"
+    ):
+        check_jets(some_jets([1, MAX_PARTICLES + 1]))
+    with pytest.raises(BatchError, match=rf"^particle_count: must be in 1\.\.{MAX_PARTICLES}, not 0"):
+        check_jets(some_jets([1, 0]))
+
+
+@pytest.mark.parametrize("field", ["particles", "jets"])
+@pytest.mark.parametrize("values", [(np.nan, 0), (np.inf, -np.inf), (3e38, 3e38)])
+def test_values_of_jets_must_be_finite(field: Literal["particles", "jets"], values: tuple[float, float]) -> None:
+    jets = some_jets([4, 5])
+    getattr(jets, field)[:2, 1] = values
+    if np.isfinite(values).all():
+        check_jets(jets)
+    else:
+        with pytest.raises(BatchError, match=f"^{field}: holds NaN or infinite values"):
+            check_jets(jets)
 
 
 @pytest.mark.parametrize(

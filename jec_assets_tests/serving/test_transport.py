@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
+from jec_assets.serving import tensors
 from jec_assets.serving.async_client import AsyncJetClient
-from jec_assets.serving.client import JetClient
+from jec_assets.serving.client import AT_ONCE, JetClient
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.tensors import BatchError, PaddedJets
 from jec_assets.serving.transport import (
@@ -95,6 +96,15 @@ def test_lost_connections_are_made_again(kind: Kind, jets: PackedJets) -> None:
         with pytest.raises(ServerUnavailableError, match=server.address):
             outputs(kind, server.address, jets.slice(0, 2))
         assert sum(path.endswith("/infer") for path in server.asked) == PATIENCE.attempts
+
+
+def test_each_request_under_way_is_lost_by_itself(jets: PackedJets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensors.batches_by_length, "__defaults__", (1, tensors.MAX_SLOTS))
+    with strange_server(until_inference(answer(b"{}")[:-1])) as server:
+        with pytest.raises(ServerUnavailableError, match=server.address):
+            outputs("plain", server.address, jets.slice(0, 5))
+        # The first until patience was at an end, and those that were sent meanwhile.
+        assert sum(path.endswith("/infer") for path in server.asked) == PATIENCE.attempts + AT_ONCE - 1
 
 
 def test_a_refusal_that_ends_with_its_connection_is_a_refusal(kind: Kind) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
-from jec_assets.serving.units import UnitsError, check_units
+from jec_assets.serving.units import ENOUGH, UnitsError, check_units
 
 NAMES = ("log_pt", "eta", "phi", "mass")
 
@@ -26,6 +26,15 @@ def jets(pt: float = 80.0, eta: float = 1.0, phi: float = -2.0) -> PackedJets:
 def test_other_units_are_told(wrong: dict[str, float], said: str) -> None:
     with pytest.raises(UnitsError, match=said):
         check_units(jets(**wrong), NAMES)
+
+
+@pytest.mark.parametrize("number", [1, ENOUGH, ENOUGH + 1, 3 * ENOUGH + 1])
+def test_of_any_number_of_jets_those_are_looked_at_that_tell(number: int) -> None:
+    many = jets().take(np.zeros(number, np.int64))
+    check_units(many, NAMES)
+    many.jets[number // 3 :, 0] = np.log(80_000)
+    with pytest.raises(UnitsError, match="in GeV"):
+        check_units(many, NAMES)
 
 
 def test_possible_jets_and_single_odd_ones_pass() -> None:
