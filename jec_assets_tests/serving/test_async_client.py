@@ -113,8 +113,8 @@ def test_a_call_whose_time_is_over_asks_nothing(served: Served, protocol: Protoc
 
 def test_lost_connections_are_made_again(served: Served, protocol: Protocol, jets: PackedJets) -> None:
     few = jets.slice(0, 3)
-    with unreliable_proxy(address_of(served, protocol), losses=2) as address:
-        found = asked(address, protocol, lambda client: client.log_factors("pfn", few))
+    with unreliable_proxy(address_of(served, protocol), losses=2) as proxy:
+        found = asked(proxy.address, protocol, lambda client: client.log_factors("pfn", few))
     with JetClient.of(served.endpoint, protocol) as client:
         np.testing.assert_array_equal(found, client.log_factors("pfn", few))
 

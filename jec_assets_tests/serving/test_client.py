@@ -188,7 +188,7 @@ def test_lost_connections_are_made_again(
 ) -> None:
     batch = PaddedJets.of(jets.slice(0, 3))
     target = {"http": served.endpoint.http, "grpc": served.endpoint.grpc}[protocol]
-    with unreliable_proxy(target, losses=2) as address, JetClient(address, protocol) as client:
+    with unreliable_proxy(target, losses=2) as proxy, JetClient(proxy.address, protocol) as client:
         np.testing.assert_array_equal(client.answer("pfn", batch), session.log_factors(batch))
 
 
@@ -268,7 +268,7 @@ def post_json(served: Served, arrays: dict[str, np.ndarray]) -> tuple[int, dict[
 
 
 class UnreliableProxy(socketserver.ThreadingTCPServer):
-    """Drops its first connections and passes the others on."""
+    """Drops the next connections, as many as `losses` says, and passes the others on."""
 
     daemon_threads = True
 
@@ -277,6 +277,19 @@ class UnreliableProxy(socketserver.ThreadingTCPServer):
         host, port = target.split(":")
         self.target = host, int(port)
         self.losses = losses
+        self.passed: list[socket.socket] = []
+
+    def cut(self, losses: int) -> None:
+        """End all connections, and drop so many of those that are made then."""
+        self.losses = losses
+        for connection in self.passed:
+            with suppress(OSError):  # which has ended
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"127.0.0.1:{self.server_address[1]}"
 
 
 class PassOn(socketserver.BaseRequestHandler):
@@ -286,6 +299,7 @@ class PassOn(socketserver.BaseRequestHandler):
         if self.server.losses:
             self.server.losses -= 1
             return
+        self.server.passed.append(self.request)
         with socket.create_connection(self.server.target) as upstream:
             back = Thread(target=pump, args=(upstream, self.request))
             back.start()
@@ -301,10 +315,10 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @contextmanager
-def unreliable_proxy(target: str, losses: int) -> Iterator[str]:
+def unreliable_proxy(target: str, losses: int) -> Iterator[UnreliableProxy]:
     with UnreliableProxy(target, losses) as proxy:
         thread = Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"127.0.0.1:{proxy.server_address[1]}"
+        yield proxy
         proxy.shutdown()
         thread.join()

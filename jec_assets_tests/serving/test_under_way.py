@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,6 @@ def expected(pfn_onnx: bytes, jets: PackedJets) -> np.ndarray:
     return inference_session(pfn_onnx, threads=1).predict(jets)
 
 
-def address_of(served: Served, protocol: Protocol) -> str:
-    return {"http": served.endpoint.http, "grpc": served.endpoint.grpc}[protocol]
-
-
 @pytest.fixture
 def happened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What was done with requests, in order."""
@@ -72,11 +69,21 @@ def test_the_next_is_sent_before_an_answer_is_waited_for(
 
 
 def test_lost_connections_are_made_again(
-    served: Served, protocol: Protocol, jets: PackedJets, expected: np.ndarray
+    served: Served, protocol: Protocol, jets: PackedJets, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with unreliable_proxy(address_of(served, protocol), losses=3) as address, JetClient(address, protocol) as client:
-        client.model("pfn")
+    begin, number = Transport.begin, count()
+    target = {"http": served.endpoint.http, "grpc": served.endpoint.grpc}[protocol]
+    with unreliable_proxy(target, losses=0) as proxy, JetClient(proxy.address, protocol) as client:
+
+        def cutting(transport: Transport, *arguments: Any) -> Callable[[], np.ndarray]:
+            answer = begin(transport, *arguments)
+            if next(number) == REQUESTS // 2:
+                proxy.cut(losses=2)
+            return answer
+
+        monkeypatch.setattr(Transport, "begin", cutting)
         np.testing.assert_array_equal(client.log_factors("pfn", jets), expected)
+        assert proxy.losses == 0, "nothing was lost"
 
 
 def test_who_failed_gets_its_own_answers_afterwards(
