@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 POLL = 0.2  # seconds
+MOST_REPETITIONS = 10  # two seconds: S3's clock has gone on by then
 
 
 class UnpublishedModelError(LookupError):
@@ -239,10 +240,14 @@ class ModelRepository(VersionStore):
         """Replace a configuration so that Triton notices it.
 
         Triton takes a file for changed where its time of modification is another one. S3 tells that in whole seconds:
-        of two configurations of the same second Triton would go on with the first.
+        of two configurations of the same second Triton would go on with the first. So it is written again until the
+        next second; whoever has it loaded sees whether that was enough (`endpoint.load`).
         """
         self.storage.replace_bytes(key, config, held)
-        while (now := self.storage.read_held(key)).data == config and now.modified == held.modified:
+        for _ in range(MOST_REPETITIONS):
+            now = self.storage.read_held(key)
+            if now.data != config or now.modified != held.modified:
+                return
             time.sleep(POLL)
             self.storage.replace_bytes(key, config, now)
 

@@ -11,7 +11,7 @@ import re
 import ssl
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
@@ -289,7 +289,8 @@ class HttpTransport(Transport):
         if self._awaits_answer:
             self._connection.close()  # what comes over it belongs to a request whose answer nobody waited for
         body, headers = (request.body, request.headers) if request else ((), {})
-        with self._closed_by_failure():
+        with ExitStack() as failing:
+            failing.callback(self.close)  # what comes over it later belongs to this request; the next connects again
             if self._connection.sock is None:
                 self._connection.timeout = time_left(end)
                 self._connection.connect()
@@ -297,27 +298,20 @@ class HttpTransport(Transport):
             for part in message(method, path, {**self._headers, **headers}, body):
                 limit(self._connection.sock, end)
                 self._connection.send(part)
+            failing.pop_all()
         self._awaits_answer = True
 
     def _receive(self, end: float) -> Answer:
         """The answer to what was sent, by `end` of the monotonic clock; an exception for one that isn't good."""
-        with self._closed_by_failure():
+        with ExitStack() as failing:
+            failing.callback(self.close)
             answer = receive(self._connection.sock, end)
+            if answer.stays:
+                failing.pop_all()
         self._awaits_answer = False
-        if not answer.stays:
-            self._connection.close()
         if answer.status != OK:
             raise failure(self.address, str(answer.status), reason(answer.body))
         return answer
-
-    @contextmanager
-    def _closed_by_failure(self) -> Iterator[None]:
-        """What comes over the connection later belongs to a request that failed; the next one connects again."""
-        try:
-            yield
-        except BaseException:
-            self.close()
-            raise
 
 
 def reason(content: bytes) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from jec_assets.serving.config import InstanceSettings
 from jec_assets.serving.record import PublishedModel
-from jec_assets.serving.repository import (
-    ModelRepository,
-)
+from jec_assets.serving.repository import ModelRepository
 from jec_assets.storage import Artifact, Held, Storage
 from jec_assets_tests.serving.conftest import card_of
 

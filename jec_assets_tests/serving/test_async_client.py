@@ -14,12 +14,13 @@ import pytest
 
 from jec_assets.jets.packed import PackedJets
 from jec_assets.processes import free_ports
-from jec_assets.serving import tensors
+from jec_assets.serving import async_client, tensors
 from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.async_transport import AsyncTransport
 from jec_assets.serving.client import JetClient, NoQuantilesError
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.sendable import WrongFeaturesError
+from jec_assets.serving.tensors import PaddedJets
 from jec_assets.serving.transport import (
     PROTOCOLS,
     DeadlineError,
@@ -64,16 +65,25 @@ def test_no_more_than_so_many_requests_are_under_way(
     served: Served, protocol: Protocol, jets: PackedJets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     under_way: list[int] = []
-    now = 0
+    now = padded = 0
 
     async def counted(transport: AsyncTransport, *arguments: Any) -> Any:
-        nonlocal now
+        nonlocal now, padded
         now += 1
         under_way.append(now)
         try:
             return await infer(transport, *arguments)
         finally:
             now -= 1
+            padded -= 1
+
+    def counted_padding(*arguments: Any) -> PaddedJets:
+        nonlocal padded
+        padded += 1
+        assert padded <= 3, "padded before it can be sent"
+        return tensors.padded_batch(*arguments)
+
+    monkeypatch.setattr(async_client, "padded_batch", counted_padding)
 
     infer = AsyncTransport.infer
     monkeypatch.setattr(AsyncTransport, "infer", counted)

@@ -11,12 +11,7 @@ import pytest
 from jec_assets.serving import version_store
 from jec_assets.serving.candidate import lay_out_candidate, remove_candidate
 from jec_assets.serving.layout import README, RECORD, version_key
-from jec_assets.serving.repository import (
-    ModelRepository,
-    Retention,
-    UnpublishedModelError,
-    VersionInUseError,
-)
+from jec_assets.serving.repository import ModelRepository, Retention, UnpublishedModelError, VersionInUseError
 from jec_assets.serving.tags import set_tag, tags_of
 from jec_assets.storage import Storage
 from jec_assets_tests.serving.conftest import card_of

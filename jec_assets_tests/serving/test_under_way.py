@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from jec_assets.jets.packed import PackedJets
-from jec_assets.serving import tensors
+from jec_assets.serving import patience, tensors
 from jec_assets.serving.client import AT_ONCE, JetClient
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.runtime import inference_session
+from jec_assets.serving.tensors import BatchError
 from jec_assets.serving.transport import (
     PROTOCOLS,
     DeadlineError,
@@ -97,11 +100,26 @@ def test_who_failed_gets_its_own_answers_afterwards(
 
 
 def test_a_call_whose_time_is_over_asks_no_more(
-    served: Served, protocol: Protocol, jets: PackedJets, happened: list[str]
+    served: Served, protocol: Protocol, jets: PackedJets, happened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def now() -> float:
+        return 100.0 if happened.count("sent") == AT_ONCE + 1 else 0.0
+
+    monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=now))
     with (
-        JetClient.of(served.endpoint, protocol, Patience(call=0)) as client,
-        pytest.raises(DeadlineError, match="not answered within 0 s"),
+        JetClient.of(served.endpoint, protocol, Patience(call=60)) as client,
+        pytest.raises(DeadlineError, match="not answered within 60 s"),
     ):
         client.log_factors("pfn", jets)
+    assert happened.count("sent") == AT_ONCE + 1
+
+
+def test_what_no_network_can_answer_is_found_before_anything_is_sent(
+    served: Served, protocol: Protocol, jets: PackedJets, happened: list[str]
+) -> None:
+    fullest = int(jets.counts.argmax())  # in the last of the requests
+    broken = jets.jets.copy()
+    broken[fullest, 0] = np.nan
+    with JetClient.of(served.endpoint, protocol) as client, pytest.raises(BatchError, match=r"^jets: holds NaN"):
+        client.log_factors("pfn", replace(jets, jets=broken))
     assert happened == []
