@@ -20,7 +20,7 @@ from jec_assets.serving.tensors import padded_batches
 from jec_assets.serving.transport import Protocol, RequestRefusedError, ServerUnavailableError, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,7 +60,7 @@ class JetClient:
         patience: Patience = PATIENCE,
         access: Access | None = None,
     ) -> None:
-        self._transports = [Transport.connect(address, protocol, access) for _ in range(AT_ONCE)]
+        self._transports: Sequence[Transport] = [Transport.connect(address, protocol, access) for _ in range(AT_ONCE)]
         self._transport, *_ = self._transports
         self._patience = patience
         self._known: dict[tuple[str, ServedModel], PublishedModel | None] = {}
@@ -69,6 +69,20 @@ class JetClient:
     def of(cls, endpoint: Endpoint, protocol: Protocol, patience: Patience = PATIENCE) -> JetClient:
         """A client of an endpoint."""
         return cls({"http": endpoint.http, "grpc": endpoint.grpc}[protocol], protocol, patience)
+
+    @classmethod
+    def beside(cls, endpoint: Endpoint, patience: Patience = PATIENCE) -> JetClient:
+        """A client on the same machine as a server that it may manage: jets lie in memory that both share.
+
+        What is asked of it raises EndpointError where the server's token can't be read, SharedMemoryError where the
+        machine has no such memory left, and RequestRefusedError where the server is on another machine.
+        """
+        from jec_assets.serving.shared_memory import SharedMemoryTransport
+
+        client = cls.of(endpoint, "http", patience)
+        client._transports = [SharedMemoryTransport(endpoint) for _ in range(AT_ONCE)]  # connected when first used
+        client._transport, *_ = client._transports
+        return client
 
     def __enter__(self) -> Self:
         return self

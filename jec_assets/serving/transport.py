@@ -26,6 +26,7 @@ from jec_assets.serving.wire import (
     NOT_AS_AGREED,
     InferRequest,
     MalformedAnswerError,
+    Request,
     infer_path,
     message,
     model_path,
@@ -256,18 +257,24 @@ class HttpTransport(Transport):
 
     def close(self) -> None:
         """See `Transport.close`."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         self._connection.close()
         self._awaits_answer = False
 
     def _begin(self, family: str, batch: PaddedJets, version: str, seconds: float) -> Callable[[], Tensors]:
         end = time.monotonic() + seconds
-        self._send("POST", infer_path(family, version), end, InferRequest.of(batch))
+        self._send("POST", infer_path(family, version), end, self._request(batch, end))
 
         def wait() -> Tensors:
             answer = self._receive(end)
             return outputs_in(answer.body, answer.headers.get(JSON_LENGTH.lower()))
 
         return wait
+
+    def _request(self, batch: PaddedJets, _end: float) -> Request:
+        return InferRequest.of(batch)
 
     def _metadata(self, family: str, seconds: float) -> dict[str, Any]:
         return self._told(model_path(family), seconds)
@@ -284,13 +291,13 @@ class HttpTransport(Transport):
         told: dict[str, Any] = json.loads(self._receive(end).body)
         return told
 
-    def _send(self, method: str, path: str, end: float, request: InferRequest | None = None) -> None:
+    def _send(self, method: str, path: str, end: float, request: Request | None = None) -> None:
         """Send a request by `end` of the monotonic clock."""
         if self._awaits_answer:
-            self._connection.close()  # what comes over it belongs to a request whose answer nobody waited for
+            self._disconnect()  # what comes over it belongs to a request whose answer nobody waited for
         body, headers = (request.body, request.headers) if request else ((), {})
         with ExitStack() as failing:
-            failing.callback(self.close)  # what comes over it later belongs to this request; the next connects again
+            failing.callback(self._disconnect)  # what comes over it later belongs to this; the next connects again
             if self._connection.sock is None:
                 self._connection.timeout = time_left(end)
                 self._connection.connect()
@@ -304,7 +311,7 @@ class HttpTransport(Transport):
     def _receive(self, end: float) -> Answer:
         """The answer to what was sent, by `end` of the monotonic clock; an exception for one that isn't good."""
         with ExitStack() as failing:
-            failing.callback(self.close)
+            failing.callback(self._disconnect)
             answer = receive(self._connection.sock, end)
             if answer.stays:
                 failing.pop_all()

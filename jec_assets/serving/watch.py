@@ -27,6 +27,7 @@ from jec_assets.serving.installation import TritonMissingError
 from jec_assets.serving.instances import models_without_a_process, served_versions
 from jec_assets.serving.reachable import UnreachableRepositoryError
 from jec_assets.serving.repository import is_configured
+from jec_assets.serving.shared_memory import give_back_of_the_dead
 from jec_assets.serving.triton import WATCHER, LocalTriton, TritonStartError
 from jec_assets.storage import StorageError
 
@@ -107,6 +108,11 @@ class Watcher:
                 self._start_again(state, "doesn't answer")
             return
         self._unanswered = 0
+        self._mend(state, process)
+        for name in give_back_of_the_dead(state.endpoint):
+            _LOGGER.info("%s was shared with a client that ended: its memory is free", name)
+
+    def _mend(self, state: ServerState, process: psutil.Process) -> None:
         self._models = frozenset(model for model, _ in served_versions(state.endpoint))
         died = models_without_a_process(state.endpoint, process)
         for model in sorted(died):

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -39,18 +38,36 @@ class MalformedAnswerError(ValueError):
     """Bytes that are no answer of the protocol."""
 
 
+class Tensor(NamedTuple):
+    """What a request says of a tensor. kind: its type as NumPy calls it. place: where it lies, Triton's parameters."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    place: tuple[tuple[str, str | int], ...]
+
+
 @dataclass(frozen=True)
-class InferRequest:
+class Request:
     """A request's headers, and its body in parts that are sent one after the other."""
 
     headers: Mapping[str, str]
     body: tuple[bytes | memoryview, ...]
 
     @classmethod
+    def of_json(cls, said: bytes, headers: Mapping[str, str]) -> Request:
+        """A request that is JSON alone, with these headers besides."""
+        return cls({"Content-Length": str(len(said)), "Content-Type": "application/json", **headers}, (said,))
+
+
+class InferRequest(Request):
+    """A request for all outputs of jets, whose tensors lie in its body."""
+
+    @classmethod
     def of(cls, batch: PaddedJets) -> InferRequest:
         """A request for all outputs of these jets; it shares their memory where there is much of it."""
         arrays = batch.arrays
-        described = _described(tuple((name, array.dtype.str, array.shape) for name, array in arrays.items()))
+        described = description(tuple(_in_body(name, array) for name, array in arrays.items()))
         parts: list[bytes | memoryview] = [described, *map(_memory, arrays.values())]
         length = sum(map(len, parts))
         headers = {
@@ -92,6 +109,16 @@ def triton_type(name: str, kind: str) -> str:
     return TRITON_TYPES[kind]
 
 
+@lru_cache(maxsize=256)  # a client's requests are of few shapes, and JSON takes a while beside a single jet
+def description(tensors: tuple[Tensor, ...]) -> bytes:
+    """The JSON of a request for all outputs of these tensors; BatchError for a type that none has."""
+    inputs = [
+        {"name": name, "shape": shape, "datatype": triton_type(name, kind), "parameters": dict(place)}
+        for name, kind, shape, place in tensors
+    ]
+    return json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+
+
 def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.float32]]:
     """An answer's tensors by name; json_length: its header of that name. MalformedAnswerError if it is none."""
     try:
@@ -108,19 +135,8 @@ def outputs_in(body: bytes, json_length: str | None) -> dict[str, NDArray[np.flo
     return {name: found[name] for name in OUTPUTS if name in found}
 
 
-@lru_cache(maxsize=256)  # a client's requests are of few shapes, and JSON takes a while beside a single jet
-def _described(tensors: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
-    """What a request says of its tensors: name, type as NumPy calls it, shape."""
-    inputs = [
-        {
-            "name": name,
-            "shape": shape,
-            "datatype": triton_type(name, kind),
-            "parameters": {"binary_data_size": np.dtype(kind).itemsize * prod(shape)},
-        }
-        for name, kind, shape in tensors
-    ]
-    return json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+def _in_body(name: str, array: NDArray[np.generic]) -> Tensor:
+    return Tensor(name, array.dtype.str, array.shape, (("binary_data_size", array.nbytes),))
 
 
 def _memory(array: NDArray[np.generic]) -> bytes | memoryview:

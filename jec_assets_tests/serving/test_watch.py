@@ -27,6 +27,7 @@ from jec_assets.serving.triton import LocalTriton, ServerState
 from jec_assets.serving.watch import LONGEST_PAUSE, Watcher, serve_watched
 from jec_assets.storage import Storage, StorageError
 from jec_assets_tests.serving.conftest import card_of
+from jec_assets_tests.serving.test_shared_memory import killed_client, regions
 from jec_assets_tests.test_processes import wait_until
 
 pytestmark = pytest.mark.needs("triton")
@@ -119,6 +120,13 @@ def test_a_server_that_hangs_is_replaced(watched: Watched, jets: PackedJets) -> 
     wait_until(lambda: watched.said(f"the server (process {before.pid}) doesn't answer"), seconds=60)
     wait_until(lambda: watched.answers("pfn", jets), seconds=60)
     assert not before.is_running()
+
+
+def test_memory_shared_with_a_client_that_was_killed_is_free_again(watched: Watched) -> None:
+    with killed_client(watched.endpoint):
+        (name,) = regions(watched.endpoint)
+    wait_until(lambda: watched.said(f"{name} was shared with a client that ended"))
+    assert regions(watched.endpoint) == {}
 
 
 def test_a_shape_that_ends_triton_ends_it_for_seconds(watched: Watched, jets: PackedJets) -> None:
