@@ -1,4 +1,4 @@
-"""Commands about served models: `jec serve`, `jec triton`, `jec calibrate`.
+"""Commands about served models: `jec serve`, `jec triton`, `jec gate`, `jec calibrate`.
 
 Belongs here: starting the server and using what it serves. Does not belong here: versions of models (`models.py`).
 """
@@ -55,6 +55,30 @@ def triton(
     try:
         become_triton(settings_now().work_folder, host, context.args)
     except TritonMissingError as fault:
+        fail(str(fault))
+
+
+@app.command()
+def gate(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")] = 8010,
+    triton: Annotated[str, typer.Option(help="host:port of the Triton behind it, HTTP.")] = "127.0.0.1:8000",
+) -> None:
+    """Stand before Triton's HTTP, on this machine only, and let those requests through that can't end it.
+
+    Reads what a request for inference claims, refuses what no honest one does, and passes on the rest; nothing else
+    passes. It runs until Ctrl-C or SIGTERM. For people on other machines: deployments/proxy/README.md.
+    """
+    import asyncio
+
+    from jec_assets.serving.gate import run_gate
+    from jec_assets.serving.transport import AddressError, checked
+
+    def opened() -> None:
+        console.print(f"http://127.0.0.1:{port} passes inference on to {triton}", highlight=False, soft_wrap=True)
+
+    try:
+        asyncio.run(run_gate(checked(triton), port, opened))
+    except (AddressError, OSError) as fault:
         fail(str(fault))
 
 

@@ -31,6 +31,7 @@ SMALL = {
     "JEC_TRIALS": "2",
     "JEC_EPOCHS": "2",
     "JEC_SEED": "1",
+    "JEC_BOOTSTRAP_RESAMPLES": "2",
     "JEC_LATENCY_REPETITIONS": "2",
     "JEC_LOAD_SECONDS": "0.05",
     "JEC_READING_PROCESSES": "1",

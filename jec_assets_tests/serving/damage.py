@@ -25,7 +25,8 @@ class Damaged:
     """A request's parts: the JSON that describes the tensors, their bytes, HTTP headers.
 
     names: one of these an error must contain; empty where no tensor is at fault. refused: whether it must be an error.
-    fatal_as_json: this Triton makes room for whatever shape a tensor in JSON claims, and ends where there is none.
+    fatal_as_json: this Triton makes room for whatever shape a tensor in JSON claims, and ends where there is none; only
+    a gate (`jec_assets.serving.gate`) may be sent such a request.
     """
 
     header: dict[str, Any]

@@ -2,7 +2,8 @@
 
     python -m jec_assets_tests.serving.fuzz --requests 10000 --seed 1
 
-prints what was sent, what came back, and what the server's memory, files and processes did meanwhile.
+prints what was sent, what came back, and what the server's memory, files and processes did meanwhile. With `--gate`
+all that goes over HTTP goes through `jec gate`, whose process is looked at too, and so do requests that end a Triton.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import sys
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from jec_assets.serving.client import JetClient
 from jec_assets.serving.endpoint import Endpoint
 from jec_assets.serving.tensors import PaddedJets
 from jec_assets_tests.serving.damage import Damaged, as_binary, as_json, broken_body, changed_bytes, damaged, good
+from jec_assets_tests.serving.gates import RunningGate, running_gate
 
 GOOD_EVERY = 50
 # What Triton can't parse it names by its field in JSON.
@@ -37,7 +40,7 @@ LARGEST = 16 << 20  # bytes
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a server takes: bytes of memory in all its processes, open files, regions of shared memory."""
+    """What servers take: bytes of memory in all their processes, open files, regions of shared memory of the first."""
 
     memory: int
     files: int
@@ -45,9 +48,10 @@ class Footprint:
     processes: tuple[int, ...]
 
     @classmethod
-    def of(cls, pid: int) -> Footprint:
-        """What it takes now."""
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    def of(cls, *pids: int) -> Footprint:
+        """What they take now."""
+        servers = [psutil.Process(pid) for pid in pids]
+        family = [member for server in servers for member in (server, *server.children(recursive=True))]
         alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
         mapped = {
             Path(region.path).name for region in alive[0].memory_maps() if region.path.startswith(str(SHARED_MEMORY))
@@ -84,11 +88,15 @@ class Outcome:
 
 
 class Fuzzer:
-    """Sends damaged requests to a model, and good ones between them."""
+    """Sends damaged requests to a model, and good ones between them; where there is a gate, through it over HTTP."""
 
-    def __init__(self, endpoint: Endpoint, family: str, batch: PaddedJets, seed: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, family: str, batch: PaddedJets, seed: int, gate: RunningGate | None = None
+    ) -> None:
         assert endpoint.pid is not None
-        self._endpoint, self._family, self._batch, self._pid = endpoint, family, batch, endpoint.pid
+        self._family, self._batch, self._gate = family, batch, gate
+        self._grpc_address, self._http_address = endpoint.grpc, endpoint.http if gate is None else gate.address
+        self._pids = [endpoint.pid] if gate is None else [endpoint.pid, gate.process.pid]
         self._random = np.random.default_rng(seed)
         self._outcome = Outcome()
 
@@ -100,23 +108,23 @@ class Fuzzer:
             if number % GOOD_EVERY == 0 and self._good_answers() != before:
                 self._outcome.complaints.append(f"after {number} requests the good one is answered otherwise")
             if number in (requests // 3, 2 * requests // 3):
-                self._outcome.footprints.append(Footprint.of(self._pid))
+                self._outcome.footprints.append(Footprint.of(*self._pids))
         if self._good_answers() != before:
             self._outcome.complaints.append("after all requests the good one is answered otherwise")
-        self._outcome.footprints.append(Footprint.of(self._pid))
+        self._outcome.footprints.append(Footprint.of(*self._pids))
         self._outcome.in_last_third = requests - 2 * requests // 3
         return self._outcome
 
     def _good_answers(self) -> list[bytes]:
         answers = []
-        for address, protocol in ((self._endpoint.http, "http"), (self._endpoint.grpc, "grpc")):
+        for address, protocol in ((self._http_address, "http"), (self._grpc_address, "grpc")):
             with JetClient(address, protocol) as client:  # type: ignore[arg-type]
                 answers.append(client.answer(self._family, self._batch).tobytes())
         return answers
 
     def _json(self) -> None:
         request = damaged(self._batch, self._random)
-        if not request.fatal_as_json:
+        if self._gate is not None or not request.fatal_as_json:
             self._judge("JSON", request, *self._post(as_json(request), request.headers))
 
     def _binary(self) -> None:
@@ -140,7 +148,7 @@ class Fuzzer:
         cut = len(chunks) if self._random.random() < 0.5 else int(self._random.integers(len(chunks)))
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         start = f"POST {self._path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{lines}\r\n".encode()
-        host, _, port = self._endpoint.http.rpartition(":")
+        host, _, port = self._http_address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
             connection.sendall(start + b"".join(chunks[:cut]))
             if cut < len(chunks):
@@ -191,7 +199,7 @@ class Fuzzer:
         return f"/v2/models/{self._family}/infer"
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[str, str]:
-        connection = http.client.HTTPConnection(self._endpoint.http, timeout=SECONDS)
+        connection = http.client.HTTPConnection(self._http_address, timeout=SECONDS)
         try:
             connection.request("POST", self._path, body, headers)
             response = connection.getresponse()
@@ -202,7 +210,7 @@ class Fuzzer:
     def _call(self, message: bytes) -> tuple[str, str]:
         import grpc
 
-        with grpc.insecure_channel(self._endpoint.grpc) as channel:
+        with grpc.insecure_channel(self._grpc_address) as channel:
             try:
                 channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(message, timeout=SECONDS)
             except grpc.RpcError as error:
@@ -219,11 +227,17 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--family", default="particle_transformer")
+    parser.add_argument("--gate", action="store_true", help="through `jec gate`")
     options = parser.parse_args()
     onnx = export_onnx(small_network(options.family, seed=1))
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), options.family, onnx) as served:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        served = stack.enter_context(serving(folder, options.family, onnx))
+        gate = stack.enter_context(running_gate(served.endpoint.http, folder / "log")) if options.gate else None
         batch = PaddedJets.of(make_jets(3, seed=1))
-        outcome = Fuzzer(served.endpoint, options.family, batch, options.seed).run(options.requests)
+        outcome = Fuzzer(served.endpoint, options.family, batch, options.seed, gate).run(options.requests)
+        if gate is not None:
+            sys.stdout.write((folder / "log").read_text())
     lines = [f"{count:7,}  {status}" for status, count in sorted(outcome.statuses.items())]
     lines += [
         f"{each.memory / 1e6:.1f} MB, {each.files} files, {each.regions} shared regions, {each.processes}"

@@ -1,4 +1,4 @@
-"""The documented reverse proxy, with the real nginx, in front of the real Triton."""
+"""The documented reverse proxy, with the real nginx, in front of the real gate and the real Triton."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from jec_assets.jets.schema import TREE
 from jec_assets.serving.access import Access
 from jec_assets.serving.async_client import AsyncJetClient
 from jec_assets.serving.client import JetClient
+from jec_assets.serving.endpoint import ready
 from jec_assets.serving.patience import Patience
 from jec_assets.serving.predictors import ServedPredictor
 from jec_assets.serving.tensors import MAX_JETS, MAX_SLOTS, PaddedJets
@@ -34,6 +35,7 @@ from jec_assets.serving.transport import PROTOCOLS, Protocol, RequestRefusedErro
 from jec_assets_tests.processes import ended, free_port, wait_for_port
 from jec_assets_tests.serving.conftest import Served
 from jec_assets_tests.serving.damage import as_binary, as_json, good
+from jec_assets_tests.serving.gates import running_gate
 from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 
 pytestmark = [pytest.mark.needs("triton"), pytest.mark.needs("nginx")]
@@ -86,17 +88,18 @@ def proxy(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "JEC_TRITON_HTTP": served.endpoint.http,
         "JEC_TRITON_GRPC": served.endpoint.grpc,
     }
-    (folder / "jec.conf").write_text(re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], TEMPLATE.read_text()))
     places = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     whole = f"user {getpass.getuser()}; daemon off; pid {folder}/pid; error_log stderr; events {{}}"
     (folder / "nginx.conf").write_text(f"{whole} http {{ access_log off; {places} include {folder}/jec.conf; }}")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", "stderr"], stdout=log, stderr=log)
-    with ended(server):
-        wait_for_port(port, 20)
-        yield Proxy(port, certificate)
+    command = ["nginx", "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    with running_gate(served.endpoint.http, folder / "gate.log") as gate, (folder / "log").open("wb") as log:
+        values["JEC_GATE_HTTP"] = gate.address
+        (folder / "jec.conf").write_text(re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], TEMPLATE.read_text()))
+        with ended(subprocess.Popen(command, stdout=log, stderr=log)):
+            wait_for_port(port, 20)
+            yield Proxy(port, certificate)
 
 
 @pytest.fixture
@@ -232,7 +235,7 @@ def test_calls_that_load_models_or_share_memory_are_not_passed_on(proxy: Proxy) 
 def test_bodies_beyond_the_limits_are_refused(proxy: Proxy) -> None:
     length = {"Inference_Header_Content_Length": "2"}
     status, answer = proxy.ask("POST", INFER, b"{}" + bytes(3 << 20), proxy.known(**length))
-    assert (status, b"'inputs'" in answer) == (500, True)  # it reached Triton, which misses the tensors
+    assert (status, b"inputs: " in answer) == (400, True)  # it reached the gate, which misses the tensors
     assert proxy.ask("POST", INFER, b" " * (3 << 20))[0] == 413
     # Refused by its announced length: nothing of it need be sent.
     assert proxy.ask("POST", INFER, b"", proxy.known(**length, Content_Length=str(65 << 20)))[0] == 413
@@ -243,9 +246,26 @@ def test_bodies_beyond_the_limits_are_refused(proxy: Proxy) -> None:
 def test_json_beyond_its_limit_is_refused_whatever_length_it_claims(proxy: Proxy, length: str) -> None:
     claimed = {**proxy.known(), "Inference-Header-Content-Length": length}
     # nginx itself takes spaces around a header's value away.
-    expected = 500 if length.strip() == "2" else 413
+    expected = 400 if length.strip() == "2" else 413
     assert proxy.ask("POST", INFER, b"{}" + b" " * (3 << 20), claimed)[0] == expected
     assert proxy.ask("GET", "/v2/health/ready") == (200, b"")
+
+
+@pytest.mark.parametrize("shape", [[2**62, 1], [10**9], [2**31, 2**31, 4]])
+def test_a_shape_that_ends_a_triton_is_refused_by_name(
+    proxy: Proxy, served: Served, batch: PaddedJets, shape: list[int]
+) -> None:
+    request = good(batch)
+    request.tensor("particle_count")["shape"] = shape
+    body, headers = as_binary(request)
+    for path in (INFER, "/v2/models/pfn/versions/1/infer"):
+        for sent, told in ((as_json(request), {}), (body, headers)):
+            status, answer = proxy.ask("POST", path, sent, {**proxy.known(), **told})
+            assert status == 400
+            assert json.loads(answer)["error"].startswith("particle_count.shape: ")
+    assert proxy.ask("GET", "/v2/health/ready") == (200, b"")
+    assert served.triton.running() == served.endpoint
+    assert ready(served.endpoint)
 
 
 def test_the_largest_request_of_our_client_is_below_the_limits(proxy: Proxy, served: Served) -> None:

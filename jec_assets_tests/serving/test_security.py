@@ -18,6 +18,7 @@ from jec_assets.serving.instances import served_versions
 from jec_assets.serving.tensors import PaddedJets
 from jec_assets_tests.serving.conftest import Served
 from jec_assets_tests.serving.fuzz import Fuzzer
+from jec_assets_tests.serving.gates import running_gate
 
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
@@ -95,6 +96,18 @@ def test_damaged_requests_are_refused_by_name_and_leave_the_server_as_it_was(
     outcome = Fuzzer(served.endpoint, "pfn", PaddedJets.of(jets.slice(0, 3)), seed).run(300)
     outcome.check()
     assert sum(outcome.statuses.values()) > 280
+
+
+@pytest.mark.needs("triton")
+@pytest.mark.parametrize("seed", range(2))
+def test_no_request_through_a_gate_ends_the_server(served: Served, jets: PackedJets, seed: int, tmp_path: Path) -> None:
+    """The same with requests among them that end a Triton which gets them."""
+    log = tmp_path / "log"
+    with running_gate(served.endpoint.http, log) as gate:
+        outcome = Fuzzer(served.endpoint, "pfn", PaddedJets.of(jets.slice(0, 3)), seed, gate).run(300)
+    outcome.check()
+    assert sum(outcome.statuses.values()) > 290
+    assert "Traceback" not in log.read_text()
 
 
 def test_nothing_here_unpickles() -> None:
