@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 KILLED_WITHIN = 10.0  # seconds that the kernel may take to end a killed process
+SAME_START = 1.0  # seconds: the kernel's clock and the wall's drift apart
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where Linux keeps it
 
 
@@ -65,6 +66,16 @@ def is_running(process: psutil.Process) -> bool:
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return False
     return False
+
+
+def running_since(pid: int, started: float) -> psutil.Process | None:
+    """The process with this id that began then, seconds since 1970; None where it ended, also if another has its id."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) <= SAME_START
+    except psutil.NoSuchProcess:
+        return None
+    return process if same and is_running(process) else None
 
 
 def find(matches: Callable[[list[str]], bool]) -> list[psutil.Process]:

@@ -57,7 +57,7 @@ def checked_request(body: bytes, json_length: str | None) -> CheckedRequest:
     if not isinstance(head, dict):
         raise ClaimError(WHOLE, "must be an object")
     for key, value in head.items():
-        _check_values(value, key, 2)
+        _check_values(value, key[:SHOWN], 2)
     _check_inputs(head, len(body), len(body) - end)
     _check_outputs(head)
     described = json.dumps(head, allow_nan=False, separators=(",", ":")).encode()
@@ -107,12 +107,16 @@ def _integer(digits: str) -> int:
 
 
 def _check_values(value: Any, field: str, depth: int) -> None:
-    """Refuse numbers that JSON hasn't or 64 bits don't hold, and what is nested too deep; depth: of this value."""
+    """Refuse numbers that JSON hasn't or 64 bits don't hold, and what is nested too deep.
+
+    field: what this value is called, at most SHOWN characters: a key of a million with a hundred thousand values below
+    it would be copied for each of them. depth: of this value.
+    """
     if isinstance(value, dict | list) and depth > DEEPEST:
         raise ClaimError(field, f"has more than {DEEPEST} lists and objects within each other")
     if isinstance(value, dict):
         for key, each in value.items():
-            _check_values(each, f"{field}.{key}", depth + 1)
+            _check_values(each, f"{field}.{key[:SHOWN]}"[:SHOWN], depth + 1)
     elif isinstance(value, list):
         for place, each in enumerate(value):
             _check_values(each, _called(each, field, place) if isinstance(each, dict) else field, depth + 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import ExitStack
 from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -77,7 +78,7 @@ class JetClient:
         What is asked of it raises EndpointError where the server's token can't be read, SharedMemoryError where the
         machine has no such memory left, and RequestRefusedError where the server is on another machine.
         """
-        from jec_assets.serving.shared_memory import SharedMemoryTransport
+        from jec_assets.serving.shared_transport import SharedMemoryTransport
 
         client = cls.of(endpoint, "http", patience)
         client._transports = [SharedMemoryTransport(endpoint) for _ in range(AT_ONCE)]  # connected when first used
@@ -92,8 +93,9 @@ class JetClient:
 
     def close(self) -> None:
         """Close the connections."""
-        for transport in self._transports:
-            transport.close()
+        with ExitStack() as closing:
+            for transport in self._transports:
+                closing.callback(transport.close)
 
     def log_factors(self, family: str, jets: PackedJets, version: str = LATEST) -> NDArray[np.float32]:
         """Predicted log(genJetPt / jetPt), float32 (jets,), in their order; exp of it times jetPt is the corrected pT.

@@ -6,7 +6,8 @@ refused (`claims.py`), tokens and TLS (deployments/proxy). It listens on this ma
     POST /v2/models/{model}/infer
     POST /v2/models/{model}/versions/{version}/infer
 
-Answers are Triton's own, byte for byte. Refusals are JSON, {"error": "<field>: ..."}.
+Answers are Triton's own, byte for byte. Refusals are JSON, {"error": "<field>: ..."}, but for what is no HTTP, which
+aiohttp refuses in its own words.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ async def open_gate(triton: str, port: int, answer_within: float = ANSWER_WITHIN
         skip_auto_headers=("Accept-Encoding", "User-Agent"),
     )
     application = web.Application(client_max_size=LARGEST)
-    application.router.add_route("*", "/{path:.*}", Gate(session, triton).answer)
+    application.router.add_route("*", r"/{path:[\s\S]*}", Gate(session, triton).answer)
     # What is compressed is refused and never unpacked, not even where aiohttp skips what nobody read.
     runner = web.AppRunner(application, access_log=None, auto_decompress=False, shutdown_timeout=END_WITHIN)
     async with session:

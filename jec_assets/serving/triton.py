@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import psutil
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from jec_assets.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, spawn
+from jec_assets.processes import LOOPBACK, end, find, free_ports, is_running, remove_shared_memory, running_since, spawn
 from jec_assets.serving.command_line import EXIT_TIMEOUT, Launch, Ports, backend_argument
 from jec_assets.serving.endpoint import Endpoint, EndpointError, live, ready
 from jec_assets.serving.installation import TritonInstallation, assemble_backends, find_triton, fingerprint
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60.0  # seconds; it takes less than one, but a remote repository may be slow
 POLL = 0.05
 LOG_LINES = 15
-SAME_START = 1.0  # seconds: the kernel's clock and the wall's drift apart
 WATCHER = "jec_assets.serving.watch"
 
 
@@ -75,12 +74,7 @@ class ServerState:
 
     def process(self) -> psutil.Process | None:
         """The server's process; None where it ended, also if another has its id now."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) <= SAME_START
-        except psutil.NoSuchProcess:
-            return None
-        return process if same and is_running(process) else None
+        return running_since(self.pid, self.started)
 
 
 class LocalTriton:
@@ -206,10 +200,12 @@ class LocalTriton:
         return state.endpoint
 
     def _keep_token(self, token: str) -> str:
-        """Write it where only this user reads it."""
-        self.token_file.unlink(missing_ok=True)
-        self.token_file.touch(mode=0o600)
-        self.token_file.write_text(token)
+        """Write it where only this user reads it, and reads it whole."""
+        new = self.token_file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        new.touch(mode=0o600)
+        new.write_text(token)
+        new.replace(self.token_file)
         return token
 
     def _wait_until_ready(self, process: psutil.Process, state: ServerState) -> None:

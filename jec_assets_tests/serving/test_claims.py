@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jec_assets.serving import claims
 from jec_assets.serving.claims import (
     DEEPEST,
     MOST_JSON,
     MOST_JSON_BEFORE_TENSORS,
+    SHOWN,
     CheckedRequest,
     ClaimError,
     checked_request,
@@ -279,6 +281,25 @@ def test_json_has_its_limits() -> None:
     head = json.dumps({"inputs": [binary()]}).encode().ljust(MOST_JSON_BEFORE_TENSORS)
     checked_request(head + bytes(12), str(len(head)))
     assert refused(head + b" " + bytes(12), str(len(head) + 1)) == JSON_LENGTH
+
+
+@pytest.mark.parametrize("depth", [1, 10])
+def test_what_a_value_is_called_is_not_as_long_as_a_request_likes(monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    """Else a request of 2 MB, a long key above many values, makes gigabytes of names."""
+    called: list[str] = []
+    check = claims._check_values
+
+    def listening(value: Any, field: str, level: int) -> None:
+        called.append(field)
+        check(value, field, level)
+
+    monkeypatch.setattr(claims, "_check_values", listening)
+    nested: Any = [{"x": 1}, {"name": "n" * 10_000, "x": [1]}]
+    for _ in range(depth):
+        nested = {"k" * 10_000: nested}
+    in_json(tensor(), **{"p" * 10_000: nested})
+    assert len(called) > depth
+    assert max(map(len, called)) <= 2 * SHOWN
 
 
 def test_a_refusal_is_short_whatever_the_request_says() -> None:

@@ -146,6 +146,7 @@ def test_what_ends_a_triton_does_not_reach_it(
         ("POST", "/v2/models/../infer"),
         ("POST", "/v2/models/%2e%2e/infer"),
         ("POST", "/v2/models/a%2Fb/infer"),
+        ("POST", "/v2/models/pfn%0d%0aX/infer"),
         ("POST", "/v2/models/pfn/infer/"),
         ("POST", "/v2/models/pfn/infer?x=/v2/repository"),
         ("POST", "/v2//models/pfn/infer"),

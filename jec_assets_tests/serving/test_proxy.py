@@ -41,7 +41,7 @@ from jec_assets_tests.toy_jets import toy_jets, write_jet_file
 pytestmark = [pytest.mark.needs("triton"), pytest.mark.needs("nginx")]
 
 TEMPLATE = Path(__file__).parents[2] / "deployments/proxy/jec.conf.template"
-TOKEN = "a-token-of-these-tests"  # noqa: S105
+TOKEN = "1f" * 32  # as long as `openssl rand -hex 32` makes them
 INFER = "/v2/models/pfn/infer"
 GRPC_METHOD = "/inference.GRPCInferenceService/{}"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -27,14 +29,15 @@ from jec_assets.serving.repository import ModelRepository
 from jec_assets.serving.runtime import inference_session
 from jec_assets.serving.shared_memory import (
     PREFIX,
-    SMALLEST,
+    Owner,
     Region,
     SharedMemoryError,
-    SharedMemoryTransport,
+    forget_name,
     give_back_of_the_dead,
 )
-from jec_assets.serving.tensors import PaddedJets
-from jec_assets.serving.transport import RequestRefusedError
+from jec_assets.serving.shared_transport import SMALLEST, SharedMemoryTransport
+from jec_assets.serving.tensors import BatchError, PaddedJets
+from jec_assets.serving.transport import DeadlineError, RequestRefusedError, ServerUnavailableError
 from jec_assets.serving.triton import LocalTriton
 from jec_assets_tests.serving.conftest import Served, card_of
 
@@ -58,6 +61,37 @@ ones = np.ones((1, served.particle_features), np.float32), np.ones((1, served.je
 client.answer("pfn", PaddedJets(ones[0][np.newaxis], np.ones((1, 1), np.int64), ones[1]))
 print("answered", flush=True)
 time.sleep(600)
+"""
+
+
+# A child asks and closes, as if the client were its own; then its parent goes on.
+FORKING = """
+import json
+import os
+import sys
+
+import numpy as np
+
+from jec_assets.serving.client import JetClient
+from jec_assets.serving.endpoint import Endpoint
+from jec_assets.serving.tensors import PaddedJets
+
+
+def asked(value):
+    particles = np.full((1, 1, served.particle_features), value, np.float32)
+    return client.answer("pfn", PaddedJets(particles, np.ones((1, 1), np.int64), jets))
+
+
+with JetClient.beside(Endpoint(**json.loads(sys.argv[1]))) as client:
+    served = client.model("pfn")
+    jets = np.ones((1, served.jet_features), np.float32)
+    one, two = asked(1), asked(2)
+    child = os.fork()
+    if child == 0:
+        print("child", bool(asked(2) == two), flush=True)
+    else:
+        assert os.waitpid(child, 0)[1] == 0
+        print("parent", bool(asked(1) == one and one != two), flush=True)
 """
 
 
@@ -91,14 +125,14 @@ def files() -> list[Path]:
 
 
 @contextmanager
-def killed_client(endpoint: Endpoint) -> Iterator[None]:
+def killed_client(endpoint: Endpoint) -> Iterator[subprocess.Popen[str]]:
     """Another process that has been answered, by shared memory, until the block is left, and is killed then."""
     arguments = [sys.executable, "-c", CLIENT, json.dumps(asdict(endpoint))]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "answered\n"
-            yield
+            yield process
         finally:
             process.kill()
 
@@ -146,13 +180,12 @@ def test_a_region_has_no_name_that_others_could_open_and_none_is_left(
     served: Served, jets: PackedJets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[int] = []
-    forget = Region.forget_name
 
-    def looking(region: Region) -> None:
-        modes.append(stat.S_IMODE((SHARED_MEMORY / region.name).stat().st_mode))
-        forget(region)
+    def looking(name: str) -> None:
+        modes.append(stat.S_IMODE((SHARED_MEMORY / name).stat().st_mode))
+        forget_name(name)
 
-    monkeypatch.setattr(Region, "forget_name", looking)
+    monkeypatch.setattr("jec_assets.serving.shared_transport.forget_name", looking)
     with JetClient.beside(served.endpoint) as client:
         client.answer("pfn", PaddedJets.of(jets.slice(0, 2)))
         assert (files(), len(mapped(served.endpoint))) == ([], 1)
@@ -160,34 +193,142 @@ def test_a_region_has_no_name_that_others_could_open_and_none_is_left(
     assert (regions(served.endpoint), mapped(served.endpoint)) == ({}, [])
 
 
-def test_an_answer_that_nobody_waits_for_does_not_meet_the_next_jets(
+@pytest.mark.parametrize("interrupted", ["mmap.mmap", "os.posix_fallocate"])
+def test_no_name_is_left_by_who_is_interrupted(
+    served: Served, jets: PackedJets, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with JetClient.beside(served.endpoint) as client, monkeypatch.context() as patch:
+        patch.setattr(interrupted, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.answer("pfn", PaddedJets.of(jets.slice(0, 2)))
+        assert files() == []
+
+
+def test_what_is_no_tensor_is_refused_by_name_before_anything_is_written(client: JetClient, jets: PackedJets) -> None:
+    batch = PaddedJets.of(jets.slice(0, 2))
+    client.answer("pfn", batch)  # until there is memory whose bytes something could be taken for
+    for name, array in (
+        ("particles", batch.particles.astype(object)),
+        ("particles", batch.particles.astype(">f4")),
+        ("jets", batch.jets.astype(np.float64)),
+        ("particles", batch.particles[:, :0]),
+        ("jets", batch.jets[:0]),
+    ):
+        with pytest.raises(BatchError, match=f"{name}: "):
+            client.answer("pfn", replace(batch, **{name: array}))
+    client.answer("pfn", batch)
+
+
+def test_an_answer_that_nobody_waits_for_does_not_meet_the_next_jets_and_leaves_nothing(
     served: Served, jets: PackedJets, expected: np.ndarray
 ) -> None:
     transport = SharedMemoryTransport(served.endpoint)
     first, second = PaddedJets.of(jets.slice(0, 250)), PaddedJets.of(jets.slice(250, 500))
+    for _ in range(10):
+        transport.begin("pfn", first, "", 10)
+        np.testing.assert_allclose(transport.infer("pfn", second, "", 10)[:, 0], expected[250:], atol=1e-6)
     transport.begin("pfn", first, "", 10)
-    np.testing.assert_allclose(transport.infer("pfn", second, "", 10)[:, 0], expected[250:], atol=1e-6)
     transport.close()
-    # What the server still read when it was given back it keeps, as long as this process lives.
-    left = regions(served.endpoint)
-    assert (give_back_of_the_dead(served.endpoint), regions(served.endpoint)) == ((), left)
+    assert regions(served.endpoint) == {}
+
+
+@pytest.mark.parametrize("error", [DeadlineError("time was up"), KeyboardInterrupt()])
+def test_what_a_deadline_or_an_interrupt_left_is_given_back_later(
+    served: Served, jets: PackedJets, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    batch, receive = PaddedJets.of(jets.slice(0, 2)), SharedMemoryTransport._receive
+
+    def lost(transport: SharedMemoryTransport, end: float) -> None:
+        receive(transport, end)  # the server knows, this process doesn't
+        raise error
+
+    with JetClient.beside(served.endpoint) as client:
+        monkeypatch.setattr(SharedMemoryTransport, "_receive", lost)
+        with pytest.raises(type(error)):
+            client.answer("pfn", batch)
+        monkeypatch.undo()
+        (left,) = regions(served.endpoint)
+        client.answer("pfn", batch)
+        (used,) = regions(served.endpoint)
+        assert used != left
+    assert regions(served.endpoint) == {}
+
+
+def test_who_manages_the_server_may_have_it_let_go(client: JetClient, served: Served, jets: PackedJets) -> None:
+    batch = PaddedJets.of(jets.slice(0, 2))
+    answer = client.answer("pfn", batch)
     with connected(served.endpoint, 10) as server:
-        for name in left:
-            server.unregister_system_shared_memory(name, headers=served.endpoint.management_headers())
+        server.unregister_system_shared_memory(headers=served.endpoint.management_headers())
+    np.testing.assert_array_equal(client.answer("pfn", batch), answer)
+
+
+def test_a_forked_process_has_regions_of_its_own(served: Served) -> None:
+    arguments = [sys.executable, "-c", FORKING, json.dumps(asdict(served.endpoint))]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "child True\nparent True\n"), done.stderr
+    assert regions(served.endpoint) == {}
 
 
 def test_what_a_killed_client_shared_is_given_back(served: Served, client: JetClient, jets: PackedJets) -> None:
     client.answer("pfn", PaddedJets.of(jets.slice(0, 2)))
     own = set(regions(served.endpoint))
-    with killed_client(served.endpoint):
+    with killed_client(served.endpoint) as process:
         (shared,) = set(regions(served.endpoint)) - own
+        orphan = SHARED_MEMORY / shared  # as if the server had not mapped it yet
+        orphan.touch()
         assert give_back_of_the_dead(served.endpoint) == ()
-    orphan = SHARED_MEMORY / shared  # as if it had been killed before the server knew the region
-    orphan.touch()
-    assert give_back_of_the_dead(served.endpoint) == (shared,)
+        assert orphan.exists()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert give_back_of_the_dead(served.endpoint) == (shared,), "though nobody has waited for it yet"
+        assert not orphan.exists()
     assert set(regions(served.endpoint)) == own
-    assert not orphan.exists()
     client.answer("pfn", PaddedJets.of(jets.slice(0, 2)))
+
+
+def test_whose_a_region_is_stands_in_its_name() -> None:
+    this = Owner.this()
+    assert Owner.of(this.new_name()) == this
+    assert this.new_name() != this.new_name()
+    for name in ("", PREFIX, f"{PREFIX}1_x", f"{this.new_name()}x", f"{PREFIX}4294967296_1_1_{'0' * 16}"):
+        assert Owner.of(name) is None
+
+
+def test_only_who_is_known_to_have_ended_has() -> None:
+    this = Owner.this()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert not this.has_ended()
+    assert replace(this, pid=process.pid).has_ended()
+    assert replace(this, started=this.started - 100).has_ended(), "another process has its number now"
+    assert not replace(this, pid=process.pid, namespace=this.namespace + 1).has_ended()
+
+
+def test_what_others_call_like_a_region_is_left_alone(served: Served) -> None:
+    of_the_dead = SHARED_MEMORY / replace(Owner.this(), started=1).new_name()
+    of_the_dead.mkdir()
+    try:
+        assert give_back_of_the_dead(served.endpoint) == ()
+        assert of_the_dead.exists()
+    finally:
+        of_the_dead.rmdir()
+
+
+def test_closing_hides_nothing_though_the_server_is_gone(
+    own_triton: LocalTriton, repository: ModelRepository, pfn_onnx: bytes, jets: PackedJets
+) -> None:
+    model = repository.publish(card_of("pfn", pfn_onnx), pfn_onnx, InstanceSettings())
+    endpoint = own_triton.start_or_reuse(repository.uri)
+    load(endpoint, [model])
+    client = JetClient.beside(endpoint, Patience(attempts=2))
+    client.log_factors("pfn", jets)
+    own_triton.stop()
+    with pytest.raises(ServerUnavailableError), client:
+        client.answer("pfn", PaddedJets.of(jets))
+    assert all(transport._connection.sock is None for transport in client._transports)  # type: ignore[attr-defined]
 
 
 def test_a_server_that_was_started_again_is_shared_with_anew(
@@ -216,14 +357,21 @@ def test_without_the_servers_token_nothing_is_shared(served: Served, jets: Packe
     ):
         client.answer("pfn", batch)
     with (
-        JetClient.beside(replace(served.endpoint, token_file=str(tmp_path / "none"))) as client,
+        JetClient.beside(replace(served.endpoint, token_file=str(tmp_path))) as client,
         pytest.raises(EndpointError, match="managed by whoever may read"),
     ):
         client.answer("pfn", batch)
     assert (files(), regions(served.endpoint)) == ([], {})
 
 
-def test_a_machine_without_room_says_so() -> None:
-    with pytest.raises(SharedMemoryError, match=r"has no room for .* MB of jets .*--shm-size"):
-        Region(1 << 50)
-    assert files() == []
+def test_a_machine_without_room_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SharedMemoryError, match=r"lends no .* MB for jets .*--shm-size"):
+        Region(name := Owner.this().new_name(), 1 << 50)
+    forget_name(name)
+
+    def no_more(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", no_more)
+    with pytest.raises(SharedMemoryError, match="Too many open files"):
+        Region(name, SMALLEST)
