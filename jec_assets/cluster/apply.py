@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Manifest = dict[str, Any]
 
 FIELD_MANAGER = "jec-assets"
+LOOKS = 5  # at an object that others are writing to
 # What the server notes about an object, whoever changed it and what for.
 _NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion")
 
@@ -45,8 +46,7 @@ def apply(api: ApiClient, manifest: Manifest, namespace: str) -> Applied:
     Needs the rights to get, create and patch it.
     """
     kind, name = manifest["kind"], manifest["metadata"]["name"]
-    before = read(api, manifest["apiVersion"], kind, name, namespace)
-    if before is not None and _wanted(_patched(api, manifest, namespace, dry_run=True)) == _wanted(before):
+    if _is_held(api, manifest, namespace):
         return Applied(kind, name, changed=False)
     _patched(api, manifest, namespace, dry_run=False)
     return Applied(kind, name, changed=True)
@@ -95,6 +95,21 @@ def delete(api: ApiClient, api_version: str, kind: str, name: str, namespace: st
         return True
 
     return ask()
+
+
+def _is_held(api: ApiClient, manifest: Manifest, namespace: str) -> bool:
+    """Whether applying would change nothing of what the cluster holds."""
+    for _ in range(LOOKS):
+        held = read(api, manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"], namespace)
+        if held is None:
+            return False
+        applied = _patched(api, manifest, namespace, dry_run=True)
+        if _wanted(applied) == _wanted(held):
+            return True
+        # A controller may have noted something in between, of a Deployment its revision: then that is the difference.
+        if applied["metadata"]["resourceVersion"] == held["metadata"]["resourceVersion"]:
+            return False
+    return False
 
 
 @patiently

@@ -45,6 +45,29 @@ def test_what_others_set_beside_it_stays_and_what_they_changed_is_put_right(clus
         assert not apply(api, _config_map(a="1"), namespace).changed
 
 
+def test_what_a_controller_notes_while_it_is_looked_at_is_no_change(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the controller of Deployments notes their revision, a moment after they were made."""
+    with cluster.api as api:
+        apply(api, _config_map(a="1"), namespace)
+        looks = []
+
+        def noted_after(*arguments: Any) -> dict[str, Any] | None:
+            held = read(*arguments)
+            if not looks:
+                note = {"metadata": {"annotations": {"controller": "revision 1"}}}
+                client.CoreV1Api(api).patch_namespaced_config_map("one", namespace, note)
+            looks.append(held)
+            return held
+
+        monkeypatch.setattr("jec_assets.cluster.apply.read", noted_after)
+        assert not apply(api, _config_map(a="1"), namespace).changed
+        assert len(looks) == 2
+        assert apply(api, _config_map(a="2"), namespace).changed
+        assert len(looks) == 3, "what is to be changed is seen at once"
+
+
 def test_objects_are_found_by_their_labels_and_removed_once(cluster: Cluster, namespace: str) -> None:
     with cluster.api as api:
         apply(api, _config_map(), namespace)
