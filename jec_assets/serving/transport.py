@@ -7,6 +7,7 @@ Belongs here: connections, and how failures are called. Does not belong here: ba
 from __future__ import annotations
 
 import json
+import os
 import re
 import ssl
 import time
@@ -254,6 +255,7 @@ class HttpTransport(Transport):
         self._connection = HTTPSConnection(address, context=access.context) if access else HTTPConnection(address)
         self._headers = {"Host": address, **(access.headers if access else {})}
         self._awaits_answer = False
+        self._pid = os.getpid()
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -293,6 +295,9 @@ class HttpTransport(Transport):
 
     def _send(self, method: str, path: str, end: float, request: Request | None = None) -> None:
         """Send a request by `end` of the monotonic clock."""
+        if os.getpid() != self._pid:
+            self._disconnect()  # a process that was forked would send into its parent's requests
+            self._pid = os.getpid()
         if self._awaits_answer:
             self._disconnect()  # what comes over it belongs to a request whose answer nobody waited for
         body, headers = (request.body, request.headers) if request else ((), {})

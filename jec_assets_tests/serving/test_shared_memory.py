@@ -86,12 +86,17 @@ with JetClient.beside(Endpoint(**json.loads(sys.argv[1]))) as client:
     served = client.model("pfn")
     jets = np.ones((1, served.jet_features), np.float32)
     one, two = asked(1), asked(2)
+    connection = client._transport._connection
+    parents = connection.sock.getsockname()
     child = os.fork()
     if child == 0:
-        print("child", bool(asked(2) == two), flush=True)
+        client.model("pfn")
+        own = connection.sock.getsockname() != parents
+        print("child", bool(own and asked(2) == two), flush=True)
     else:
         assert os.waitpid(child, 0)[1] == 0
-        print("parent", bool(asked(1) == one and one != two), flush=True)
+        kept = connection.sock.getsockname() == parents
+        print("parent", bool(kept and asked(1) == one and one != two), flush=True)
 """
 
 
